@@ -1,0 +1,1 @@
+"""The contracts: Avro schemas, their records in Python, topics, playbooks and wire formats."""

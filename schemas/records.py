@@ -1,0 +1,79 @@
+"""The records of the log, as Python values: the fields are those of the ``.avsc`` of the same name.
+
+All times are integers: milliseconds since 1970 UTC. All money is integer minor units.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Touchpoint(msgspec.Struct, frozen=True, gc=False):
+    """One touch between the company and a person (``avro/touchpoint.avsc``).
+
+    ``kind`` is the name of the payload's Avro record in snake case (``OrderPaid`` is
+    ``order_paid``); ``payload`` holds the fields of that record by name.
+    """
+
+    event_id: str
+    user_id: str
+    occurred_at: int
+    kind: str
+    payload: dict[str, Any]
+    backfill: bool = False
+    channel: str = ""
+    source: str = ""
+    campaign: str = ""
+    staff: str = ""
+    community: str = ""
+
+
+class Action(msgspec.Struct, frozen=True, gc=False):
+    """An action that the playbook asks for (``avro/action_requested.avsc``)."""
+
+    action_id: str
+    user_id: str
+    family: str
+    template: str
+    sender_role: str
+    params: dict[str, str]
+    due_at: int
+    playbook: str
+    playbook_version: int
+    sop: str
+    sop_version: int
+    entry_key: str
+    step: str
+    cause_kind: str
+    cause_id: str
+
+
+class Fact(msgspec.Struct, frozen=True, gc=False):
+    """Something that changed, or was not done, and why (``avro/fact.avsc``)."""
+
+    fact_id: str
+    user_id: str
+    kind: str
+    at: int
+    subject: str
+    old: str
+    new: str
+    cause_kind: str
+    cause_id: str
+    rule: str
+    playbook: str
+    playbook_version: int
+    values: dict[str, str]
+
+
+class DeadLetter(msgspec.Struct, frozen=True, gc=False):
+    """A record that could not be applied (``avro/dead_letter.avsc``)."""
+
+    topic: str
+    partition: int
+    offset: int
+    appended_at: int
+    reason: str
+    detail: str
+    key: bytes | None
+    value: bytes | None

@@ -1,0 +1,1 @@
+"""Where the log is kept for questions: ClickHouse tables, their writer and their queries."""
