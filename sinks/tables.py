@@ -1,0 +1,98 @@
+"""The tables of the log: which columns each has, and the row that each record becomes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from schemas.records import Action, DeadLetter, Fact, Touchpoint
+
+_Record = TypeVar("_Record")
+_json = msgspec.json.Encoder()
+
+
+class Place(NamedTuple):
+    """Where a record lies in the log. It identifies the row, so a replayed record is one row."""
+
+    topic: str
+    partition: int
+    offset: int
+    appended_at: int
+
+
+@dataclass(frozen=True)
+class Table(Generic[_Record]):
+    """A table: ``insert(table.name, table.columns, [table.row(place, record), ...])``."""
+
+    name: str
+    columns: tuple[str, ...]
+    row: Callable[[tuple[str, int, int, int], _Record], tuple[Any, ...]]
+
+
+def _touchpoint(place: tuple[str, int, int, int], touchpoint: Touchpoint) -> tuple[Any, ...]:
+    payload = touchpoint.payload
+    return (
+        touchpoint.event_id,
+        touchpoint.user_id,
+        touchpoint.occurred_at,
+        touchpoint.kind,
+        touchpoint.backfill,
+        touchpoint.channel,
+        touchpoint.source,
+        touchpoint.campaign,
+        touchpoint.staff,
+        touchpoint.community,
+        _json.encode(payload).decode(),
+        payload.get("amount_minor", 0),
+        payload.get("currency", ""),
+        payload.get("order_id", ""),
+        *place,
+    )
+
+
+def _fact(place: tuple[str, int, int, int], fact: Fact) -> tuple[Any, ...]:
+    return (*msgspec.structs.astuple(fact), *place)
+
+
+def _action(place: tuple[str, int, int, int], action: Action) -> tuple[Any, ...]:
+    return (*msgspec.structs.astuple(action), *place)
+
+
+def _dead_letter(place: tuple[str, int, int, int], letter: DeadLetter) -> tuple[Any, ...]:
+    return (*msgspec.structs.astuple(letter), *place)
+
+
+TOUCHPOINTS: Table[Touchpoint] = Table(
+    "touchpoints",
+    (
+        "event_id",
+        "user_id",
+        "occurred_at",
+        "kind",
+        "backfill",
+        "channel",
+        "source",
+        "campaign",
+        "staff",
+        "community",
+        "payload",
+        "amount_minor",
+        "currency",
+        "order_id",
+        *Place._fields,
+    ),
+    _touchpoint,
+)
+FACTS: Table[Fact] = Table("facts", (*Fact.__struct_fields__, *Place._fields), _fact)
+ACTIONS: Table[Action] = Table("actions", (*Action.__struct_fields__, *Place._fields), _action)
+DEAD_LETTERS: Table[DeadLetter] = Table(
+    "dead_letters",
+    # The record's own place is that of its source.
+    tuple(
+        f"source_{name}" if name in Place._fields else name for name in DeadLetter.__struct_fields__
+    )
+    + Place._fields,
+    _dead_letter,
+)
+TABLES = (TOUCHPOINTS, FACTS, ACTIONS, DEAD_LETTERS)
