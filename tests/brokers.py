@@ -1,0 +1,92 @@
+"""The brokers of the tests: which real Kafka to use, and Kafka processes that a test may break."""
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+COMMAND = Path(__file__).resolve().parents[1] / "deploy" / "kafka" / "kafka.py"
+
+
+def _load_command() -> ModuleType:
+    """Load ``deploy/kafka/kafka.py`` under a name that does not hide kafka-python's ``kafka``."""
+    spec = importlib.util.spec_from_file_location("deploy_kafka", COMMAND)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+deploy_kafka = _load_command()
+KafkaBroker = deploy_kafka.KafkaBroker
+
+
+def free_ports(number: int) -> list[int]:
+    """Return so many loopback ports that are free now, all different."""
+    probes = [socket.socket() for _ in range(number)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def new_broker(folder: Path) -> "KafkaBroker":
+    """Return a broker of its own folder and ports, not started; the jars are the project's."""
+    port, controller_port = free_ports(2)
+    return KafkaBroker(folder, port, controller_port)
+
+
+def choose_kafka() -> str:
+    """Return where the tests take their Kafka from: ``given``, ``docker`` or ``maven``."""
+    if os.environ.get("KAFKA_BOOTSTRAP"):
+        return "given"
+    # In a process of its own: a failed attempt leaves a socket to the garbage collector.
+    ping = "import docker; docker.from_env(timeout=5).ping()"
+    answer = subprocess.run([sys.executable, "-c", ping], capture_output=True, check=False)
+    return "maven" if answer.returncode else "docker"
+
+
+@contextmanager
+def kafka(source: str) -> Iterator[str]:
+    """Run the Kafka of this source and give its bootstrap address; stop what was started."""
+    if source == "given":
+        yield os.environ["KAFKA_BOOTSTRAP"]
+    elif source == "docker":
+        with _container() as bootstrap:
+            yield bootstrap
+    else:
+        with tempfile.TemporaryDirectory(prefix="touchline-kafka-") as folder:
+            broker = new_broker(Path(folder) / "broker")
+            broker.start()
+            try:
+                yield broker.bootstrap
+            finally:
+                broker.kill()
+
+
+@contextmanager
+def _container() -> Iterator[str]:
+    from testcontainers.community.kafka import KafkaContainer  # noqa: PLC0415 - only with Docker
+
+    # The same settings as those of deploy/kafka/kafka.py.
+    settings = {
+        "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+        "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
+    }
+    container = KafkaContainer("confluentinc/cp-kafka:7.9.0").with_kraft()
+    for name, value in settings.items():
+        container.with_env(name, value)
+    with container:
+        yield container.get_bootstrap_server()

@@ -1,0 +1,69 @@
+"""Fixtures that many tests share: the brokers."""
+
+import gc
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from brokers import KafkaBroker, choose_kafka, kafka, new_broker
+
+_KAFKA = pytest.StashKey[str]()
+_NAMES = {
+    "given": "the broker of KAFKA_BOOTSTRAP",
+    "docker": "a container (testcontainers)",
+    "maven": "a local broker (deploy/kafka/kafka.py)",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the Kafka of this run."""
+    # kafka-python reads its schemas in a way that Python 3.11 deprecates and 3.13 takes back.
+    ignored = "ignore:(read|open)_text is deprecated:DeprecationWarning"
+    config.addinivalue_line("filterwarnings", ignored)
+    config.stash[_KAFKA] = choose_kafka()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say which Kafka the tests use."""
+    return f"kafka: {_NAMES[config.stash[_KAFKA]]}"
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The address of a real Kafka for the whole session; do not stop it."""
+    with kafka(pytestconfig.stash[_KAFKA]) as bootstrap:
+        yield bootstrap
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """What to put before a topic's or a group's name, for this test alone."""
+    return f"t{uuid4().hex[:10]}-"
+
+
+@pytest.fixture
+def make_broker(tmp_path: Path) -> Iterator[Callable[[], KafkaBroker]]:
+    """Make Kafka brokers that the test may start, stop, kill, suspend and start again."""
+    brokers: list[KafkaBroker] = []
+
+    def make() -> KafkaBroker:
+        brokers.append(new_broker(tmp_path / f"kafka-{len(brokers)}"))
+        return brokers[-1]
+
+    yield make
+    for broker in brokers:
+        broker.kill()
+
+
+@pytest.fixture
+def dropped_sockets(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Bear with kafka-python, which leaves the socket of each refused connection unclosed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        # Captured log records would keep its errors, and with them the sockets, past the test.
+        with caplog.at_level(logging.CRITICAL, logger="kafka"):
+            yield
+        gc.collect()

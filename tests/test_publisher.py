@@ -1,0 +1,284 @@
+"""streams/publisher.py: every touchpoint is acknowledged, or its failure is raised by name."""
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner as AiokafkaPartitioner
+from brokers import KafkaBroker
+from hypothesis import given
+from hypothesis import strategies as st
+from kafka import KafkaConsumer
+from kafka.cluster import ClusterMetadata
+from kafka.partitioner import DefaultPartitioner
+from kafka.structs import TopicPartition
+
+from schemas.codec import Codec
+from schemas.records import Touchpoint
+from schemas.topics import load_topics
+from schemas.wire import EncodeError
+from streams import publisher as module
+from streams.admin import create_topics
+from streams.embedded import EmbeddedBroker
+from streams.publisher import Publisher, PublishError
+
+TOUCHPOINTS = load_topics()["touchpoints"]
+MONDAY = 1_700_000_000_000
+MakeBroker = Callable[[], KafkaBroker]
+
+
+def order(number: int, **changes: Any) -> Touchpoint:
+    """Return a paid order, one of seven people's."""
+    paid = {
+        "order_id": f"o{number}",
+        "amount_minor": 100 + number,
+        "currency": "CNY",
+        "product": "",
+        "quantity": 1,
+    }
+    fields = {
+        "event_id": f"e{number}",
+        "user_id": f"u{number % 7}",
+        "occurred_at": MONDAY + number,
+        "kind": "order_paid",
+        "payload": paid,
+    }
+    return Touchpoint(**fields | changes)
+
+
+def consume(bootstrap: str, topic: str, number: int) -> list[Any]:
+    """Return so many records of a topic, each partition in its order."""
+    with KafkaConsumer(
+        bootstrap_servers=bootstrap, consumer_timeout_ms=10_000, max_partition_fetch_bytes=8 << 20
+    ) as consumer:
+        consumer.assign([TopicPartition(topic, p) for p in range(TOUCHPOINTS.partitions)])
+        consumer.seek_to_beginning()
+        return [record for _, record in zip(range(number), consumer, strict=False)]
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[str]:
+    """The address of an embedded broker."""
+    with EmbeddedBroker() as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def bootstrap(request: pytest.FixtureRequest) -> str:
+    """The address of each kind of broker in turn."""
+    return str(request.getfixturevalue({"kafka": "kafka_bootstrap"}.get(request.param, "embedded")))
+
+
+@pytest.fixture
+def topic(bootstrap: str, topic_prefix: str) -> str:
+    """An empty touchpoints topic."""
+    create_topics(bootstrap, [TOUCHPOINTS], prefix=topic_prefix)
+    return f"{topic_prefix}touchpoints"
+
+
+def test_every_touchpoint_arrives_in_the_order_of_its_person(bootstrap: str, topic: str) -> None:
+    """What was published is what a reader decodes, keyed by person, each person in order."""
+    sent = [order(number) for number in range(500)]
+    with Publisher(bootstrap, topic, Codec()) as publisher:
+        for touchpoint in sent:
+            publisher.publish(touchpoint)
+    assert publisher.acknowledged == 500
+
+    records = consume(bootstrap, topic, 500)
+
+    read = [Codec().decode_touchpoint(record.value) for record in records]
+    assert [record.key.decode() for record in records] == [t.user_id for t in read]
+    by_person = attrgetter("user_id")
+    for person, touchpoints in groupby(sorted(read, key=by_person), by_person):
+        assert list(touchpoints) == [t for t in sent if t.user_id == person]
+    assert len(read) == 500
+
+
+def test_raw_bytes_go_as_they_are(bootstrap: str, topic: str) -> None:
+    """A value of 2 MB, an empty value, a tombstone and a record without a key all arrive."""
+    raw = [(b"big", bytes(2_000_000)), (b"empty", b""), (b"none", None), (None, b"no key")]
+    with Publisher(bootstrap, topic, Codec()) as publisher:
+        for key, value in raw:
+            publisher.publish_raw(key, value)
+
+    found = {(record.key, record.value) for record in consume(bootstrap, topic, len(raw))}
+    assert found == set(raw)
+
+
+@pytest.mark.kafka
+def test_a_record_too_large_for_the_topic_is_named_and_the_others_arrive(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """The broker refuses 4.5 MiB: one failure with the broker's reason, nothing else is lost."""
+    create_topics(kafka_bootstrap, [TOUCHPOINTS], prefix=topic_prefix)
+    topic = f"{topic_prefix}touchpoints"
+
+    publisher = Publisher(kafka_bootstrap, topic, Codec())
+    publisher.publish(order(1))
+    publisher.publish_raw(b"huge", bytes(4_718_592))
+    publisher.publish(order(2))
+    with pytest.raises(PublishError) as raised:
+        publisher.close()
+
+    (failure,) = raised.value.failures
+    assert "huge" in failure.record
+    assert "too large" in str(failure.error).lower() or "TooLarge" in type(failure.error).__name__
+    assert publisher.acknowledged == 2
+    events = {
+        Codec().decode_touchpoint(r.value).event_id for r in consume(kafka_bootstrap, topic, 2)
+    }
+    assert events == {"e1", "e2"}
+
+
+def test_a_record_too_large_for_any_request_is_refused_at_once(bootstrap: str, topic: str) -> None:
+    """Above 5 MiB nothing is sent, and the error names the record."""
+    with Publisher(bootstrap, topic, Codec()) as publisher:
+        with pytest.raises(PublishError, match="raw record with key b'huge'"):
+            publisher.publish_raw(b"huge", bytes(6_000_000))
+        publisher.publish(order(1))
+    assert publisher.acknowledged == 1
+
+
+def test_a_touchpoint_that_the_contract_forbids_is_not_sent(bootstrap: str, topic: str) -> None:
+    """The contract is checked before sending; the publisher goes on with the next touchpoint."""
+    with Publisher(bootstrap, topic, Codec()) as publisher:
+        with pytest.raises(EncodeError):
+            publisher.publish(order(1, kind="order_payed"))
+        publisher.publish(order(2))
+
+    assert publisher.acknowledged == 1
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("event_time", [True, False])
+def test_history_keeps_its_time_only_where_asked(
+    event_time: bool, kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """In event time a record has the time at which it occurred, otherwise the broker's clock."""
+    times = "event" if event_time else "log"
+    create_topics(kafka_bootstrap, [TOUCHPOINTS], timestamps=times, prefix=topic_prefix)
+    topic = f"{topic_prefix}touchpoints"
+    with Publisher(kafka_bootstrap, topic, Codec(), event_time=event_time) as publisher:
+        publisher.publish(order(1, occurred_at=MONDAY))
+
+    (record,) = consume(kafka_bootstrap, topic, 1)
+    assert (record.timestamp == MONDAY) is event_time
+
+
+@pytest.mark.kafka
+def test_a_missing_topic_comes_with_its_cure(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A topic that does not exist is told before anything is published, and is not created."""
+    monkeypatch.setattr(module, "MAX_METADATA_SECONDS", 0.5)
+
+    with pytest.raises(PublishError, match=f"{topic_prefix}nowhere.*touchline topics create"):
+        Publisher(kafka_bootstrap, f"{topic_prefix}nowhere", Codec())
+
+
+@pytest.mark.kafka
+def test_when_the_broker_dies_every_unacknowledged_event_is_named(
+    make_broker: MakeBroker, dropped_sockets: None
+) -> None:
+    """Each event is either acknowledged or named in a failure: none is lost in silence."""
+    broker = make_broker()
+    broker.start()
+    create_topics(broker.bootstrap, [TOUCHPOINTS])
+    publisher = Publisher(broker.bootstrap, "touchpoints", Codec(), delivery_seconds=1.0)
+    for number in range(50):
+        publisher.publish(order(number))
+    publisher.flush()
+    broker.kill()
+    for number in range(50, 120):
+        publisher.publish(order(number))
+    with pytest.raises(PublishError) as raised:
+        publisher.close()
+
+    assert publisher.acknowledged == 50
+    named = {failure.record for failure in raised.value.failures}
+    assert named == {f"event e{number} of u{number % 7}" for number in range(50, 120)}
+    assert "70 records" in str(raised.value)
+
+
+@pytest.mark.kafka
+def test_a_broker_that_comes_back_in_time_loses_and_repeats_nothing(
+    make_broker: MakeBroker, dropped_sockets: None
+) -> None:
+    """Retries over a crash and a new start: every event is there once, in order."""
+    broker = make_broker()
+    broker.start()
+    create_topics(broker.bootstrap, [TOUCHPOINTS])
+    sent = [order(number, user_id="u") for number in range(300)]
+    with Publisher(broker.bootstrap, "touchpoints", Codec()) as publisher:
+        for touchpoint in sent[:150]:
+            publisher.publish(touchpoint)
+        broker.kill()
+        for touchpoint in sent[150:]:
+            publisher.publish(touchpoint)
+        broker.start()
+
+    records = consume(broker.bootstrap, "touchpoints", 300)
+    assert [Codec().decode_touchpoint(record.value) for record in records] == sent
+
+
+def test_what_is_not_acknowledged_stays_bounded(
+    bootstrap: str, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Publishing waits for the broker rather than keep ever more records in memory."""
+    monkeypatch.setattr(module, "MAX_UNACKNOWLEDGED_RECORDS", 100)
+    with Publisher(bootstrap, topic, Codec()) as publisher:
+        for number in range(1, 1001):
+            publisher.publish(order(number))
+            assert number - publisher.acknowledged <= 100
+    assert publisher.acknowledged == 1000
+
+
+def test_an_error_of_the_block_is_not_hidden(bootstrap: str, topic: str) -> None:
+    """An error while reading the source goes on as it is; what was published is delivered."""
+    publisher = Publisher(bootstrap, topic, Codec())
+
+    def read_and_publish() -> None:
+        with publisher:
+            publisher.publish(order(1))
+            raise FileNotFoundError("the second line")
+
+    with pytest.raises(FileNotFoundError, match="the second line"):
+        read_and_publish()
+    assert publisher.acknowledged == 1
+
+
+@given(key=st.binary(max_size=64), partitions=st.integers(1, 50))
+def test_publisher_and_worker_place_a_key_on_the_same_partition(
+    key: bytes, partitions: int
+) -> None:
+    """kafka-python and aiokafka agree on the partition of every key (murmur2, as in Java)."""
+
+    class Cluster(ClusterMetadata):
+        def topics(self, exclude_internal_topics: bool = True) -> set[str]:
+            return {"t"}
+
+        def partitions_for_topic(self, topic: str) -> set[int]:
+            return set(range(partitions))
+
+        available_partitions_for_topic = partitions_for_topic
+
+    every = list(range(partitions))
+    ours = DefaultPartitioner().partition("t", None, key, None, None, Cluster())
+    assert ours == AiokafkaPartitioner()(key, every, every)
+
+
+def test_partitions_are_those_of_the_java_client() -> None:
+    """The hash of known keys, as published in the tests of Apache Kafka (UtilsTest.testMurmur2)."""
+    published = {
+        b"21": -973932308,
+        b"foobar": -790332482,
+        b"a-little-bit-long-string": -985981536,
+        b"a-little-bit-longer-string": -1486304829,
+        b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
+        b"abc": 479470107,
+    }
+    every = list(range(16))
+    for key, hashed in published.items():
+        assert AiokafkaPartitioner()(key, every, every) == (hashed & 0x7FFFFFFF) % 16
