@@ -15,10 +15,11 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from schemas.records import Touchpoint
-from streams.admin import CONNECT_SECONDS, await_listener, unavailable
+from streams.admin import CONNECT_SECONDS, TopicsError, await_listener, unavailable
 
-# The topic takes 4 MiB: a request holds one such record with room for its frame.
-MAX_REQUEST_BYTES = 5 * 1024 * 1024
+# What the topic takes (schemas/topics.yaml). Refused here, a larger record harms no other; refused
+# by the broker, it ends kafka-python's idempotent producer, and all that is under way with it.
+MAX_RECORD_BYTES = 4 * 1024 * 1024
 # kafka-python keeps all that is not acknowledged and knows no bound: these are ours.
 MAX_UNACKNOWLEDGED_RECORDS = 20_000
 MAX_UNACKNOWLEDGED_BYTES = 32 * 1024 * 1024
@@ -45,8 +46,8 @@ class Failure(NamedTuple):
 class PublishError(KafkaError):  # type: ignore[misc]  # kafka-python has no types
     """Some records were not acknowledged; ``failures`` holds each of them.
 
-    They may have been written all the same (the answer may have been lost). To publish them again
-    is safe: an event id counts once.
+    They may have been written all the same (the answer may have been lost). Publish them again
+    with a new ``Publisher``: that is safe, since an event id counts once.
     """
 
     __str__ = Exception.__str__  # KafkaError puts the class's name before the message
@@ -55,7 +56,7 @@ class PublishError(KafkaError):  # type: ignore[misc]  # kafka-python has no typ
         named = "; ".join(f"{record}: {error}" for record, error in failures[:_NAMED_FAILURES])
         more = len(failures) - _NAMED_FAILURES
         rest = f"; and {more} more" if more > 0 else ""
-        super().__init__(f"{len(failures)} records were not acknowledged: {named}{rest}")
+        super().__init__(f"{len(failures)} not acknowledged: {named}{rest}")
         self.failures = failures
 
 
@@ -85,7 +86,7 @@ class Publisher:
 
     Raises:
         streams.admin.BrokerUnavailableError: no broker answers.
-        PublishError: the topic does not exist.
+        streams.admin.TopicsError: the topic does not exist.
     """
 
     def __init__(
@@ -108,8 +109,10 @@ class Publisher:
             self._producer.partitions_for(topic)
         except KafkaError as error:
             self._producer.close()
-            reason = KafkaError("it does not exist: create it with `touchline topics create`")
-            raise PublishError((Failure(f"topic {topic}", reason),)) from error
+            raise TopicsError(
+                f"topic {topic} cannot be found on {bootstrap}: "
+                "create it with `touchline topics create`"
+            ) from error
 
     def publish(self, touchpoint: Touchpoint) -> None:
         """Send one touchpoint; waits only while too many are unacknowledged.
@@ -217,7 +220,7 @@ def _connect(bootstrap: str, delivery_seconds: float) -> Any:
             # from one thread instead of 20,000 with the defaults (100-byte records, one core).
             linger_ms=20,
             batch_size=256 * 1024,
-            max_request_size=MAX_REQUEST_BYTES,
+            max_request_size=MAX_RECORD_BYTES,
             delivery_timeout_ms=delivery_ms,
             request_timeout_ms=min(30_000, delivery_ms // 2),
             reconnect_backoff_max_ms=1_000,

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-COMMAND = Path(__file__).resolve().parents[1] / "deploy" / "kafka" / "kafka.py"
+DEPLOY = Path(__file__).resolve().parents[1] / "deploy" / "kafka"
 
 
-def _load_command() -> ModuleType:
-    """Load ``deploy/kafka/kafka.py`` under a name that does not hide kafka-python's ``kafka``."""
-    spec = importlib.util.spec_from_file_location("deploy_kafka", COMMAND)
+def _load_broker() -> ModuleType:
+    """Load the module by its file: on the path, its folder would hide kafka-python."""
+    spec = importlib.util.spec_from_file_location("kafka_broker", DEPLOY / "broker.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -24,8 +24,8 @@ def _load_command() -> ModuleType:
     return module
 
 
-deploy_kafka = _load_command()
-KafkaBroker = deploy_kafka.KafkaBroker
+kafka_broker = _load_broker()
+KafkaBroker = kafka_broker.KafkaBroker
 
 
 def free_ports(number: int) -> list[int]:
@@ -78,7 +78,7 @@ def kafka(source: str) -> Iterator[str]:
 def _container() -> Iterator[str]:
     from testcontainers.community.kafka import KafkaContainer  # noqa: PLC0415 - only with Docker
 
-    # The same settings as those of deploy/kafka/kafka.py.
+    # The same settings as those of deploy/kafka/server.properties.
     settings = {
         "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
         "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",

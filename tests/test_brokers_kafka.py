@@ -1,4 +1,4 @@
-"""deploy/kafka/kafka.py: a real Kafka on this machine that starts, stops, breaks and comes back."""
+"""deploy/kafka: a real Kafka on this machine that starts, stops, breaks and comes back."""
 
 import os
 import socket
@@ -8,19 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from brokers import COMMAND, KafkaBroker, deploy_kafka, free_ports, new_broker
+from brokers import DEPLOY, KafkaBroker, free_ports, kafka_broker, new_broker
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.structs import TopicPartition
 
-BrokerError = deploy_kafka.BrokerError
-answers = deploy_kafka.answers
+BrokerError = kafka_broker.BrokerError
+answers = kafka_broker.answers
 MakeBroker = Callable[[], KafkaBroker]
 
 
 def run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as a person would."""
     return subprocess.run(
-        [sys.executable, COMMAND, command, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, DEPLOY / "kafka.py", command, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -112,15 +115,16 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         broker.start()
 
 
-def test_a_broker_that_ends_while_starting_shows_its_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.kafka
+def test_a_broker_that_ends_while_starting_shows_its_log(make_broker: MakeBroker) -> None:
     """The error carries the end of the log, where Kafka says what it did not like."""
-    broken = deploy_kafka.PROPERTIES.replace("node.id=1", "node.id=minus one")
-    monkeypatch.setattr(deploy_kafka, "PROPERTIES", broken)
+    broker = make_broker()
+    broker.start()
+    broker.stop()
+    (broker.data / "log" / "meta.properties").write_text("version=1\nnode.id=77\n")
 
-    with pytest.raises(BrokerError, match="minus one"):
-        new_broker(tmp_path).start()
+    with pytest.raises(BrokerError, match=r"No readable meta\.properties"):
+        broker.start()
 
 
 @pytest.mark.parametrize(

@@ -5,396 +5,72 @@
 Maven copies the broker's jars (``pom.xml``) into ``.kafka/lib`` of the project, once. A broker is
 one Java process that is both broker and controller (KRaft); all it writes is under ``--data``.
 Give each broker its own folder and port to run several. Needs Java 17 or newer, and Maven for the
-first start. Standard library only, so that it runs before anything is installed.
+first start.
 """
 
 import argparse
-import fcntl
-import os
-import secrets
-import shutil
-import signal
-import socket
-import struct
-import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-HOME = HERE.parents[1] / ".kafka"
-HOST = "127.0.0.1"
-READY_SECONDS = 60.0
-STOP_SECONDS = 30.0
-
-# A small heap, and only the quick compiler: ready in 2.3 s instead of 3.8 (two cores).
-JAVA_FLAGS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-
-PROPERTIES = """\
-# Written by deploy/kafka/kafka.py at each start; edits are lost.
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller_port}
-controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={log}
-# Topics are declared in schemas/topics.yaml; a misspelt name must fail, not be created.
-auto.create.topics.enable=false
-# One broker: nothing can be replicated.
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-# Fewer files to open for the internal topics.
-offsets.topic.num.partitions=4
-transaction.state.log.num.partitions=4
-# Groups form at once, and a worker may ask for a short session.
-group.initial.rebalance.delay.ms=0
-group.min.session.timeout.ms=1000
-transaction.max.timeout.ms=900000
-# A killed broker cannot come back before its old registration times out (9 s by default).
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
-# Indexes are allocated whole (10 MiB by default) for each segment.
-log.index.size.max.bytes=1048576
-"""
+from broker import HOME, BrokerError, KafkaBroker, answers
 
 
-class BrokerError(Exception):
-    """The broker cannot do what was asked; the message says why and what to do."""
-
-
-class KafkaBroker:
-    """One broker process and its folder.
-
-    A running broker holds a lock on ``DIR/lock``: the lock, not the pid file, says whether it
-    lives, so a pid used again by another program is never signalled, and a death is seen at once.
-
-    Args:
-        data: folder of this broker alone, created at start.
-        port: loopback port for clients.
-        controller_port: loopback port of the controller; the one after ``port`` by default.
-        lib: folder of the jars, shared by all brokers.
-    """
-
-    def __init__(
-        self,
-        data: Path,
-        port: int = 9092,
-        controller_port: int | None = None,
-        lib: Path = HOME / "lib",
-    ) -> None:
-        self.data = data.resolve()
-        self.port = port
-        self.controller_port = controller_port or port + 1
-        self.lib = lib
-        self.log = self.data / "broker.log"
-        self._child: subprocess.Popen[bytes] | None = None
-
-    @property
-    def bootstrap(self) -> str:
-        """Where clients connect: ``host:port``."""
-        return f"{HOST}:{self.port}"
-
-    @property
-    def pid(self) -> int | None:
-        """The process id of the running broker, None when it does not run."""
-        try:
-            with (self.data / "lock").open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return None
-        except BlockingIOError:
-            return int((self.data / "pid").read_text())
-        return None
-
-    def start(self) -> None:
-        """Start the broker and wait until it answers; no effect when it runs already.
-
-        Raises:
-            BrokerError: no Java or Maven, a port in use, or the broker ended or stayed silent.
-        """
-        if self.pid is not None:
-            return
-        java = find_java()
-        fetch_jars(self.lib)
-        for port in (self.port, self.controller_port):
-            require_free(port)
-        self.data.mkdir(parents=True, exist_ok=True)
-        properties = self.data / "server.properties"
-        properties.write_text(
-            PROPERTIES.format(
-                host=HOST,
-                port=self.port,
-                controller_port=self.controller_port,
-                log=self.data / "log",
-            )
-        )
-        command = [
-            java,
-            *JAVA_FLAGS,
-            f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}",
-            "-cp",
-            f"{self.lib}/*",
-        ]
-        if not (self.data / "log" / "meta.properties").exists():
-            self._format(command, properties)
-        self._spawn([*command, "kafka.Kafka", str(properties)])
-        self._wait_ready()
-
-    def stop(self) -> None:
-        """Ask the broker to end, and wait until it has; no effect when it does not run.
-
-        Raises:
-            BrokerError: it did not end in time.
-        """
-        # A suspended process would keep the request to end for later.
-        self._signal(signal.SIGCONT)
-        self._signal(signal.SIGTERM)
-        self._wait_gone()
-
-    def kill(self) -> None:
-        """End the broker at once (SIGKILL), as a crash would."""
-        self._signal(signal.SIGKILL)
-        self._wait_gone()
-
-    def restart(self) -> None:
-        """Stop and start, on the same data and ports."""
-        self.stop()
-        self.start()
-
-    def suspend(self) -> None:
-        """Freeze the process (SIGSTOP): its connections stay open and nothing answers."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let a suspended process go on."""
-        self._signal(signal.SIGCONT)
-
-    def wipe(self) -> None:
-        """Stop the broker and delete its folder.
-
-        Raises:
-            BrokerError: the folder was not made by this program, or the broker does not stop.
-        """
-        if not self.data.exists():
-            return
-        if not (self.data / "server.properties").exists():
-            raise BrokerError(f"{self.data} is not the folder of a broker: nothing was deleted")
-        self.stop()
-        shutil.rmtree(self.data)
-
-    def _format(self, command: list[str], properties: Path) -> None:
-        shutil.rmtree(self.data / "log", ignore_errors=True)
-        storage = [*command, "kafka.tools.StorageTool", "format", "--config", str(properties)]
-        # With "=": an id may begin with a dash.
-        done = subprocess.run(
-            [*storage, f"--cluster-id={secrets.token_urlsafe(16)}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise BrokerError(f"Kafka could not format {self.data}:\n{tail(done.stdout)}")
-
-    def _spawn(self, command: list[str]) -> None:
-        with (self.data / "lock").open("w") as lock, self.log.open("wb") as log:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BrokerError(f"another start is under way in {self.data}") from None
-            # The child inherits the lock and holds it for as long as it lives.
-            self._child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=(lock.fileno(),),
-                start_new_session=True,
-            )
-            (self.data / "pid").write_text(str(self._child.pid))
-
-    def _wait_ready(self) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        while not answers(self.port):
-            if self.pid is None:
-                raise BrokerError(
-                    f"Kafka ended while starting (it needs Java 17 or newer); {self.log} ends:\n"
-                    f"{tail(self.log.read_text(errors='replace'))}"
-                )
-            if time.monotonic() > deadline:
-                self.kill()
-                raise BrokerError(f"Kafka did not answer in {READY_SECONDS:.0f} s: see {self.log}")
-            time.sleep(0.05)
-
-    def _wait_gone(self) -> None:
-        deadline = time.monotonic() + STOP_SECONDS
-        while (pid := self.pid) is not None:
-            if time.monotonic() > deadline:
-                raise BrokerError(
-                    f"the broker (pid {pid}) did not end in {STOP_SECONDS:.0f} s: `kill -9 {pid}`"
-                )
-            time.sleep(0.02)
-        if self._child:
-            self._child.wait()
-            self._child = None
-
-    def _signal(self, number: signal.Signals) -> None:
-        if (pid := self.pid) is not None:
-            # It may have ended between the look and the signal.
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-
-def answers(port: int) -> bool:
-    """Return whether a broker on this loopback port answers Metadata and counts itself as alive.
-
-    An open port is not enough: Kafka listens before it serves. Sends Metadata version 1, which
-    is a header (api 3, version, correlation id, client id) and the number of topics (0 = none);
-    the answer begins with correlation id and the number of living brokers.
-    """
-    request = struct.pack(">hhih5si", 3, 1, 7, 5, b"ready", 0)
-    try:
-        with socket.create_connection((HOST, port), timeout=1) as connection:
-            connection.sendall(struct.pack(">i", len(request)) + request)
-            with connection.makefile("rb") as answer:
-                # Size, correlation id, brokers.
-                head = answer.read(struct.calcsize(">iii"))
-            _, _, brokers = struct.unpack(">iii", head)
-    except (OSError, struct.error):
-        return False
-    return bool(brokers > 0)
-
-
-def find_java() -> str:
-    """Return the Java to run: that of JAVA_HOME, else the one on the path."""
-    home = os.environ.get("JAVA_HOME")
-    java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
-    if java is None:
-        where = f"JAVA_HOME ({home})" if home else "the path"
-        raise BrokerError(
-            f"no java in {where}: install Java 17 or newer, for instance `apt install "
-            "openjdk-17-jre-headless maven` or `brew install openjdk@17 maven`"
-        )
-    return java
-
-
-def fetch_jars(lib: Path) -> None:
-    """Copy the jars that ``pom.xml`` names into ``lib``, unless they are there.
-
-    Raises:
-        BrokerError: no Maven, or it failed.
-    """
-    pom = HERE / "pom.xml"
-    lib.parent.mkdir(parents=True, exist_ok=True)
-    with lib.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        # The pom beside the jars says what they are: written last, compared first.
-        stamp = lib / "pom.xml"
-        if stamp.exists() and stamp.read_bytes() == pom.read_bytes():
-            return
-        maven = shutil.which("mvn")
-        if maven is None:
-            raise BrokerError(
-                "no mvn on the path: install Maven (`apt install maven`) for the first start"
-            )
-        print("Fetching the jars of Kafka with Maven (once) ...", flush=True)
-        shutil.rmtree(lib, ignore_errors=True)
-        copy = [
-            "dependency:copy-dependencies",
-            "-DincludeScope=runtime",
-            f"-DoutputDirectory={lib}",
-        ]
-        done = subprocess.run(
-            [maven, "-q", "-B", "-f", str(pom), *copy],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise BrokerError(
-                "Maven could not fetch the jars (network, or a mirror in ~/.m2/settings.xml?):\n"
-                f"{tail(done.stdout)}"
-            )
-        shutil.copyfile(pom, stamp)
-
-
-def require_free(port: int) -> None:
-    """Raise BrokerError when something listens on this loopback port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise BrokerError(
-                f"port {port} is taken ({error.strerror}): choose another --port"
-            ) from None
-
-
-def tail(text: str, lines: int = 15) -> str:
-    """Return the last lines of a log."""
-    return "\n".join(text.rstrip().splitlines()[-lines:])
-
-
-def recorded_port(data: Path) -> int | None:
-    """Return the client port of the broker that was last started in this folder."""
-    with suppress(FileNotFoundError):
-        for line in (data / "server.properties").read_text().splitlines():
-            if line.startswith("advertised.listeners="):
-                return int(line.rpartition(":")[2])
-    return None
-
-
-def run(command: str, data: Path, port: int | None) -> int:
-    """Do one command of the command line and return its exit code."""
-    running = KafkaBroker(data, recorded_port(data) or port or 9092)
-    match command:
-        case "start":
-            broker = KafkaBroker(data, port or 9092)
-            if running.pid is not None:
-                if port not in (None, running.port):
-                    raise BrokerError(
-                        f"a broker runs in {data} on port {running.port}: stop it first"
-                    )
-                print(f"Kafka runs already on {running.bootstrap} (pid {running.pid})")
-                return 0
-            began = time.monotonic()
-            broker.start()
-            took = time.monotonic() - began
-            print(f"Kafka is ready on {broker.bootstrap} (pid {broker.pid}, {took:.1f} s)")
-        case "stop":
-            pid = running.pid
-            running.stop()
-            print(f"Kafka stopped (pid {pid})" if pid else "Kafka was not running")
-        case "status":
-            if running.pid is None:
-                print("Kafka is not running")
-                return 3
-            state = "answers" if answers(running.port) else "does NOT answer"
-            print(
-                f"Kafka runs on {running.bootstrap} (pid {running.pid}) and {state}; data in {data}"
-            )
-        case "wipe":
-            running.wipe()
-            print(f"Kafka stopped, {data} deleted")
+def start(data: Path, port: int | None) -> int:
+    """Start the broker unless it runs."""
+    before = KafkaBroker.started_in(data)
+    if before and before.pid is not None:
+        if port not in {None, before.port}:
+            raise BrokerError(f"a broker runs in {data} on port {before.port}: stop it first")
+        print(f"Kafka runs already on {before.bootstrap} (pid {before.pid})")
+        return 0
+    broker = KafkaBroker(data, port or 9092)
+    began = time.monotonic()
+    broker.start()
+    took = time.monotonic() - began
+    print(f"Kafka is ready on {broker.bootstrap} (pid {broker.pid}, {took:.1f} s)")
     return 0
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Read the command line; errors are one plain message and exit code 1."""
+def stop(data: Path) -> int:
+    """Stop the broker if it runs."""
+    broker = KafkaBroker.started_in(data)
+    pid = broker.pid if broker else None
+    if broker:
+        broker.stop()
+    print(f"Kafka stopped (pid {pid})" if pid else "Kafka was not running")
+    return 0
+
+
+def status(data: Path) -> int:
+    """Say whether the broker runs: exit code 0, or 3 as of the Linux Standard Base."""
+    broker = KafkaBroker.started_in(data)
+    if broker is None or broker.pid is None:
+        print("Kafka is not running")
+        return 3
+    state = "answers" if answers(broker.port) else "does NOT answer"
+    print(f"Kafka runs on {broker.bootstrap} (pid {broker.pid}) and {state}; data in {data}")
+    return 0
+
+
+def wipe(data: Path) -> int:
+    """Stop the broker and delete all that it wrote."""
+    KafkaBroker(data).wipe()
+    print(f"Kafka stopped, {data} deleted")
+    return 0
+
+
+def main() -> int:
+    """Read the command line; an error is one plain message and exit code 1."""
     parser = argparse.ArgumentParser(description="Apache Kafka on this machine, loopback only.")
     parser.add_argument("command", choices=("start", "stop", "status", "wipe"))
     parser.add_argument("--data", type=Path, default=HOME / "data", help="its folder (.kafka/data)")
     parser.add_argument("--port", type=int, help="its port (9092); the controller takes the next")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     try:
-        return run(given.command, given.data, given.port)
+        if given.command == "start":
+            return start(given.data, given.port)
+        return {"stop": stop, "status": status, "wipe": wipe}[given.command](given.data)
     except BrokerError as error:
         print(f"kafka: {error}", file=sys.stderr)
         return 1
