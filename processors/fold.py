@@ -1,0 +1,91 @@
+"""The fold: the only thing that changes a profile.
+
+``fold`` applies one event, ``fire`` one timer. Both are pure: the same profile, event, time and
+playbook give the same outcome in every process and at every replay, and the given profile is left
+as it was. Read them from top to bottom; each line is a module of its own.
+"""
+
+from processors.dedupe import remember, seen
+from processors.draft import Draft, Outcome
+from processors.identity import event_hash
+from processors.journeys import follow, take_step
+from processors.playbook import Playbook
+from processors.rfm import rescore
+from processors.stages import restage, touch
+from processors.timers import Timer, TimerKind
+from processors.touches import WRITERS
+from schemas.profile import Profile
+from schemas.records import Touchpoint
+
+
+def fold(profile: Profile, touchpoint: Touchpoint, at: int, playbook: Playbook) -> Outcome:
+    """Apply one event to the profile of its person.
+
+    An event seen before, or one that comes more than ``playbook.lateness`` after it occurred and
+    is not backfill, adds to its counter in the profile and changes nothing else.
+
+    Args:
+        profile: The profile before; it is not changed.
+        touchpoint: The event.
+        at: Stream time of its record, in milliseconds.
+        playbook: The rules in force.
+
+    Returns:
+        The profile after, with the facts and actions that came of it.
+
+    Raises:
+        Rejected: the playbook cannot count the event; nothing has changed.
+    """
+    draft = Draft(profile, playbook, at, "event", touchpoint.event_id)
+    mark = event_hash(touchpoint.event_id)
+    if seen(profile.recent, mark):
+        draft.profile.duplicates += 1
+        return draft.outcome("duplicate")
+    if at - touchpoint.occurred_at > playbook.lateness and not touchpoint.backfill:
+        _count_late(draft, touchpoint)
+        return draft.outcome("late")
+    draft.profile.recent = remember(profile.recent, mark, playbook.dedupe_window)
+    draft.profile.applied += 1
+    write = WRITERS.get(touchpoint.kind)
+    if write is not None:
+        write(draft, touchpoint)
+    touch(draft, touchpoint)
+    restage(draft)
+    rescore(draft)
+    follow(draft, profile, touchpoint)
+    return draft.outcome("applied")
+
+
+def fire(profile: Profile, timer: Timer, playbook: Playbook) -> Outcome:
+    """Fire the profile's first timer, at its own due time.
+
+    Args:
+        profile: The profile before; it is not changed.
+        timer: Its first timer (``processors.timers.timers``).
+        playbook: The rules in force.
+    """
+    draft = Draft(profile, playbook, timer.due, "timer", timer.cause_id)
+    match timer.kind:
+        case TimerKind.CUSTOMER:
+            restage(draft)
+        case TimerKind.RFM:
+            rescore(draft)
+        case TimerKind.STEP:
+            take_step(draft, timer.sop)
+    return draft.outcome("applied")
+
+
+def _count_late(draft: Draft, touchpoint: Touchpoint) -> None:
+    profile, playbook = draft.profile, draft.playbook
+    profile.late += 1
+    draft.fact(
+        "event_late",
+        touchpoint.kind,
+        new=str(profile.late),  # a repeat of a late event is late again: each its own fact
+        rule="lateness",
+        values={
+            "occurred_at": str(touchpoint.occurred_at),
+            "appended_at": str(draft.at),
+            "lateness": str(playbook.lateness),
+        },
+    )

@@ -1,0 +1,74 @@
+"""What each kind of event writes into the profile; stages and segment follow from it."""
+
+from collections.abc import Callable, Mapping
+
+from processors.draft import Draft
+from processors.identity import event_hash
+from processors.orders import pay, refund
+from schemas.profile import Mark, Scalar
+from schemas.records import Touchpoint
+
+MARKS_AT_MOST = 64
+"""Attributes, consents and friends kept for one person: of each the latest."""
+
+
+def set_consent(draft: Draft, touchpoint: Touchpoint) -> None:
+    """Note whether a purpose on a channel is granted."""
+    payload = touchpoint.payload
+    name = f"{payload['purpose']}/{payload['on_channel']}"
+    draft.profile.consents = _written(draft.profile.consents, name, payload["granted"], touchpoint)
+
+
+def set_attribute(draft: Draft, touchpoint: Touchpoint) -> None:
+    """Note the value of an attribute; null removes it."""
+    payload = touchpoint.payload
+    draft.profile.attributes = _written(
+        draft.profile.attributes, payload["name"], payload["value"], touchpoint
+    )
+
+
+def set_friend(draft: Draft, touchpoint: Touchpoint) -> None:
+    """Note whether the person and the staff member are friends."""
+    holds = touchpoint.kind == "friend_added"
+    draft.profile.friends = _written(draft.profile.friends, touchpoint.staff, holds, touchpoint)
+
+
+def report_action(draft: Draft, touchpoint: Touchpoint) -> None:
+    """State what became of an action."""
+    payload = touchpoint.payload
+    draft.fact(
+        "action_reported",
+        payload["action_id"],
+        new=payload["outcome"],
+        rule="action_reported",
+        values={"detail": payload["detail"], "occurred_at": str(touchpoint.occurred_at)},
+    )
+
+
+WRITERS: Mapping[str, Callable[[Draft, Touchpoint], None]] = {
+    "order_paid": pay,
+    "order_refunded": refund,
+    "consent_changed": set_consent,
+    "attribute_set": set_attribute,
+    "friend_added": set_friend,
+    "friend_removed": set_friend,
+    "action_reported": report_action,
+}
+"""By kind; the other kinds are touches and nothing more."""
+
+
+def _written(
+    marks: dict[str, Mark], name: str, value: Scalar, touchpoint: Touchpoint
+) -> dict[str, Mark]:
+    """Return the marks with the value in, if it is the last written, and the oldest one out.
+
+    The stamps of a name only grow, so the latest names are the same in any order of arrival.
+    """
+    tie = int.from_bytes(event_hash(touchpoint.event_id))
+    known = marks.get(name)
+    if known is not None and (known.at, known.tie) >= (touchpoint.occurred_at, tie):
+        return marks
+    marks = {**marks, name: Mark(touchpoint.occurred_at, tie, value)}
+    if len(marks) > MARKS_AT_MOST:
+        del marks[min(marks, key=lambda each: (marks[each].at, marks[each].tie, each))]
+    return marks

@@ -1,0 +1,130 @@
+"""What is wrong with a playbook and where: YAML with line numbers, errors that say the cure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+import yaml
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from schemas.rules import or_rather
+
+if TYPE_CHECKING:
+    from yaml.error import Mark
+
+Place = tuple[int | str, ...]
+"""A way into the YAML: keys and positions, such as ``("sops", 0, "steps", 1, "after")``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to correct: the line (from 1), the path in the YAML, and what would be right."""
+
+    line: int
+    path: str
+    message: str
+
+
+class PlaybookError(ValueError):
+    """A playbook that cannot be used; the message lists every problem, one a line.
+
+    Args:
+        file: The playbook's file.
+        problems: What to correct, in the order of the file.
+    """
+
+    def __init__(self, file: Path, problems: Sequence[Problem]) -> None:
+        lines = [f"{file}:{each.line}: {each.path}: {each.message}" for each in problems]
+        super().__init__("\n".join(lines))
+        self.file = file
+        self.problems = tuple(problems)
+
+
+class PlaybookYaml:
+    """A YAML document that remembers the line of everything in it.
+
+    Args:
+        text: The document.
+
+    Raises:
+        yaml.YAMLError: the text is not YAML, or has aliases.
+    """
+
+    def __init__(self, text: str) -> None:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            # An alias may hold itself, and a playbook is read by people, from top to bottom.
+            if isinstance(event, yaml.AliasEvent):
+                cure = f"has the alias *{event.anchor}: write out what it stands for"
+                mark = cast("Mark", event.start_mark)  # SafeLoader is the one in Python
+                raise yaml.MarkedYAMLError(problem=cure, problem_mark=mark)
+        self._root = yaml.compose(text, Loader=yaml.SafeLoader)
+        self.value: Any = yaml.safe_load(text)
+
+    def line(self, place: Place) -> int:
+        """Return the line of the place, or of the nearest thing around it that exists."""
+        node, line = self._root, 1
+        for key in place:
+            entry = next((each for each in _entries(node) if each[0] == key), None)
+            if entry is None:
+                break
+            _, line, node = entry
+        return line
+
+    def repeated_keys(self) -> Iterator[tuple[Place, int]]:
+        """Yield each key that its mapping has already, with its line: YAML would drop the first."""
+        return _repeated(self._root, ())
+
+
+def _entries(node: yaml.Node | None) -> Iterator[tuple[int | str, int, yaml.Node]]:
+    """Yield the key or position of each thing in a node, its line, and its own node."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield str(key.value), key.start_mark.line + 1, value
+    elif isinstance(node, yaml.SequenceNode):
+        for position, value in enumerate(node.value):
+            yield position, value.start_mark.line + 1, value
+
+
+def _repeated(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
+    known: set[int | str] = set()
+    for key, line, value in _entries(node):
+        if key in known:
+            yield (*place, key), line
+        known.add(key)
+        yield from _repeated(value, (*place, key))
+
+
+def explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Place, str]:
+    """Return the place of a validation error and a sentence with the cure."""
+    place = error["loc"]
+    if error["type"] == "missing":
+        return place, "is missing; add it"
+    if error["type"] == "extra_forbidden":
+        known = _fields_at(model, place[:-1])
+        return place, "is not a key here" + or_rather(str(place[-1]), known)
+    message = error["msg"].removeprefix("Input should be ")
+    if message == error["msg"]:
+        return place, message
+    return place, f"{error['input']!r} should be {message}"
+
+
+def _fields_at(model: type[BaseModel], place: Place) -> Mapping[str, Any]:
+    """Return the keys that the model has at a place."""
+    for key in place:
+        if isinstance(key, str):
+            model = _model_in(model.model_fields[key].annotation)
+    return model.model_fields
+
+
+def _model_in(annotation: Any) -> type[BaseModel]:
+    """Return the model of a field: the annotation itself, or the item of ``tuple[Model, ...]``."""
+    model: type[BaseModel] = get_args(annotation)[0] if get_args(annotation) else annotation
+    return model
+
+
+def spell(place: Place) -> str:
+    """Write a place as people do: ``sops[0].steps[1].after``."""
+    spelled = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place)
+    return spelled.removeprefix(".") or "playbook"
