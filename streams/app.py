@@ -1,0 +1,76 @@
+"""The worker: one agent over the touchpoints, its state, its clock and its pages."""
+
+import time
+from typing import Any
+
+from faust.types import TP
+
+from processors.playbook import compile_playbook
+from schemas.playbook import find_playbook
+from streams.apply import BatchApplier
+from streams.delivery import Delivery, OrderedDelivery, TransactionalDelivery
+from streams.faust_app import App, Hooks, consume, new_app
+from streams.faust_transport import BatchSchema
+from streams.metrics import WorkerMetrics
+from streams.restore import restore_shards
+from streams.settings import Settings
+from streams.worker_pages import add_worker_pages
+
+
+def build_app(settings: Settings) -> App:
+    """Build the worker; nothing connects before it is started.
+
+    Raises:
+        schemas.playbook.PlaybookError: the playbook is wrong.
+        RuntimeError: Faust is not the version that the overrides were written for.
+    """
+    playbook = compile_playbook(find_playbook(settings.playbook))
+    codec = settings.new_codec()
+    source = settings.topic("touchpoints")
+    metrics = WorkerMetrics()
+
+    async def commit(partition: int, offset: int) -> bool:
+        return bool(await app.consumer.commit_batch({TP(source, partition): offset}))
+
+    delivery: Delivery = (
+        TransactionalDelivery(settings)
+        if settings.broker == "kafka"
+        else OrderedDelivery(settings, commit)
+    )
+    applier = BatchApplier(settings, codec, delivery, metrics)
+
+    async def restore(assignment: set[TP]) -> dict[TP, int]:
+        started = time.monotonic()
+        wanted = {tp.partition for tp in assignment if tp.topic == source}
+        await delivery.take(wanted)
+        applier.shards = await restore_shards(settings, playbook, wanted, applier.shards)
+        metrics.recovery.set(time.monotonic() - started)
+        return {
+            TP(source, partition): shard.ledger.offset + 1
+            for partition, shard in applier.shards.items()
+            if shard.ledger.offset >= 0
+        }
+
+    async def apply(tp: TP, records: list[Any]) -> None:
+        await applier.apply(tp.partition, records)
+
+    app = new_app(settings, settings.group, Hooks(restore, applier.idle, delivery.stop))
+
+    # acks=False: Faust keeps no book of this topic; the applier commits each batch itself.
+    @app.agent(app.topic(source, schema=BatchSchema(), acks=False))  # type: ignore[untyped-decorator]
+    async def fold(stream: Any) -> None:
+        await consume(app, stream, apply)
+
+    @app.timer(interval=1.0)  # type: ignore[untyped-decorator]
+    async def clock() -> None:
+        if not app.tables.recovery.completed.is_set():
+            return
+        now = int((time.time() - settings.clock_margin) * 1000)
+        try:
+            reach = await app.consumer.reach({TP(source, p) for p in applier.shards})
+            await applier.advance(now, {tp.partition: each for tp, each in reach.items()})
+        except Exception as error:  # noqa: BLE001 - a timer that cannot fire must not be missed
+            await app.die(error)
+
+    add_worker_pages(app, applier, metrics)
+    return app

@@ -1,0 +1,177 @@
+"""The worker's one loop: decode -> fold -> effects -> profiles -> commit, a record batch at a time.
+
+Read `BatchApplier.apply` aloud: it is the order of effects that the guarantees rest on.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from processors.partition import Effects
+from schemas.codec import Codec
+from schemas.records import Action, DeadLetter, Fact, Touchpoint
+from schemas.wire import DecodeError
+from streams.decode import decode_record
+from streams.delivery import Delivery
+from streams.faust_transport import Reach
+from streams.metrics import WorkerMetrics
+from streams.outbox import Row
+from streams.settings import Settings
+from streams.table import Ledger, Shard, to_rows
+
+BROKER_TIME = 1  # Kafka's timestamp type LogAppendTime
+
+
+class BatchApplier:
+    """Applies record batches to the shards of this worker, one batch at a time.
+
+    When `apply` returns, everything that the batch caused is durable and its offset committed, by
+    the promise of the delivery. Nothing is ever skipped: after the first failure this object
+    refuses every further batch, so that no later offset can be committed over a lost one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        codec: Codec,
+        delivery: Delivery,
+        metrics: WorkerMetrics,
+    ) -> None:
+        self.shards: dict[int, Shard] = {}
+        self.failure: BaseException | None = None
+        self._lock = asyncio.Lock()
+        self._settings = settings
+        self._codec = codec
+        self._delivery = delivery
+        self._metrics = metrics
+
+    async def apply(self, partition: int, records: Sequence[Any]) -> None:
+        """Apply the records of one partition, which are in the order of their offsets.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker did not take what the batch caused.
+            RuntimeError: an earlier batch has failed.
+        """
+        async with self._turn():
+            shard = self.shards.get(partition)
+            if shard is None or not records:
+                return  # the partition went to another worker while the batch was queued
+            with self._metrics.batch(len(records)):
+                touchpoints, sources, dead = self._decode(shard, records)
+                effects = shard.partition.apply(touchpoints)
+                for index, reason, detail in effects.rejected:
+                    dead.append(_bury(sources[index], reason, detail))
+                last = records[-1]
+                ledger = Ledger(
+                    max(last.offset, shard.ledger.offset),
+                    shard.ledger.dead + len(dead),
+                    shard.partition.clock,
+                    last.timestamp_type == BROKER_TIME,
+                )
+                await self._deliver(partition, shard, effects, dead, ledger)
+
+    async def advance(self, now: int, reach: Mapping[int, Reach]) -> None:
+        """Let the clocks of partitions without a backlog go on to ``now``, and fire what is due.
+
+        Args:
+            now: wall clock in milliseconds, read before the broker was asked for ``reach``: what
+                comes after its end was appended later than ``now``, so no reply can be missed.
+            reach: how far each partition goes and was read.
+        """
+        async with self._turn():
+            for partition, shard in self.shards.items():
+                if partition not in reach:
+                    continue
+                end, read, position = reach[partition]
+                self._metrics.lag.labels(partition).set(max(end - 1 - shard.ledger.offset, 0))
+                applied = position >= end and read <= shard.ledger.offset
+                if not applied or not shard.ledger.broker_time:
+                    continue
+                effects = shard.partition.advance(now)
+                if effects.changed:
+                    ledger = Ledger(
+                        shard.ledger.offset, shard.ledger.dead, shard.partition.clock, True
+                    )
+                    await self._deliver(partition, shard, effects, [], ledger)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is in flight."""
+        return self._lock.locked()
+
+    async def idle(self) -> None:
+        """Return when no batch is in flight."""
+        async with self._lock:
+            pass
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        async with self._lock:
+            if self.failure is not None:
+                raise RuntimeError("an earlier batch failed; restart the worker") from self.failure
+            try:
+                yield
+            except BaseException as error:
+                self.failure = error
+                raise
+
+    def _decode(
+        self, shard: Shard, records: Sequence[Any]
+    ) -> tuple[list[tuple[Touchpoint, int]], list[Any], list[DeadLetter]]:
+        touchpoints: list[tuple[Touchpoint, int]] = []
+        sources: list[Any] = []
+        dead: list[DeadLetter] = []
+        for record in records:
+            if record.offset <= shard.ledger.offset:
+                continue
+            try:
+                touchpoint = decode_record(self._codec, record.key, record.value)
+            except DecodeError as error:
+                dead.append(_bury(record, error.reason, error.detail))
+                continue
+            if shard.ahead and shard.knows(touchpoint.user_id, record.offset):
+                continue
+            touchpoints.append((touchpoint, record.timestamp))
+            sources.append(record)
+        return touchpoints, sources, dead
+
+    async def _deliver(
+        self, partition: int, shard: Shard, effects: Effects, dead: list[DeadLetter], ledger: Ledger
+    ) -> None:
+        shard.changelog_end = await self._delivery.deliver(
+            partition,
+            self._announcements(effects.facts, effects.actions, dead),
+            to_rows(effects.changed, ledger),
+            ledger.offset + 1,
+        )
+        shard.settle(ledger)
+        self._metrics.applied(effects, dead)
+
+    def _announcements(
+        self, facts: list[Fact], actions: list[Action], dead: list[DeadLetter]
+    ) -> dict[str, list[Row]]:
+        codec, topic = self._codec, self._settings.topic
+        rows: dict[str, list[Row]] = {}
+        if facts:
+            rows[topic("facts")] = [(f.user_id.encode(), codec.encode_fact(f)) for f in facts]
+        for action in actions:
+            rows.setdefault(topic(f"actions.{action.family}"), []).append(
+                (action.user_id.encode(), codec.encode_action(action))
+            )
+        if dead:
+            rows[topic("dead-letters")] = [(d.key, codec.encode_dead_letter(d)) for d in dead]
+        return rows
+
+
+def _bury(record: Any, reason: str, detail: str) -> DeadLetter:
+    return DeadLetter(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        reason,
+        detail,
+        record.key,
+        record.value,
+    )

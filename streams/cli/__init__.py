@@ -1,0 +1,53 @@
+"""The command line: ``touchline``."""
+
+import sys
+
+import click
+
+from streams.cli.demo import demo
+from streams.cli.funnel import funnel
+from streams.cli.output import EXPECTED, fail
+from streams.cli.profiles import profiles
+from streams.cli.publish import publish
+from streams.cli.run import sink, worker
+from streams.cli.simulate import simulate
+from streams.cli.topics import topics
+
+HELP = """Touchline: a real-time engine for private-domain operation.
+
+Touchpoints come in over Kafka, each person's profile is kept live, the actions that the
+playbook asks for go out on trigger topics, and every one of them can be explained and replayed.
+
+\b
+First steps:
+  touchline demo                      the whole line on real purchases, nothing to install
+  touchline simulate events.jsonl     what a playbook would do with these events, without Kafka
+\b
+On a Kafka of your own:
+  touchline topics create             once
+  touchline worker                    folds touchpoints into profiles, requests actions
+  touchline sink                      brings the log into ClickHouse
+  touchline publish events.jsonl      publishes touchpoints
+  touchline profiles U123             one person, live
+  touchline funnel repeat-purchase    a funnel of the playbook
+
+Every setting is a flag or a variable TOUCHLINE_<NAME>; the flag wins.
+"""
+
+
+@click.group(help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="touchline")
+def cli() -> None:
+    """Group the commands."""
+
+
+for command in (demo, worker, sink, publish, topics, simulate, profiles, funnel):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command; turn the errors that a user can mend into one line and exit code 1."""
+    try:
+        cli()
+    except EXPECTED as error:
+        sys.exit(fail(error))

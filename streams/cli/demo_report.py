@@ -1,0 +1,124 @@
+"""What the demonstration shows: the figures of the running worker and sink, as one screen."""
+
+import json
+from collections import Counter
+from typing import Any, NamedTuple
+
+from rich.table import Table
+
+from processors.rfm import SEGMENTS
+from streams.cli.funnel import funnel_table
+from streams.cli.output import out
+from streams.cli.pages import read_json, read_lines
+
+FUNNEL = "repeat-purchase"
+
+
+class Timing(NamedTuple):
+    """How many records were published, and the seconds until acknowledged and until folded."""
+
+    published: int
+    acknowledged: float
+    folded: float
+
+
+def collect(worker: str, sink: str, timing: Timing) -> dict[str, Any]:
+    """Ask the worker and the sink for everything that the screen shows; all of it is JSON."""
+    status = read_json(f"{worker}/status")
+    people = [json.loads(line) for line in read_lines(f"{worker}/profiles")]
+    account = Counter[str]()
+    for partition in status["partitions"].values():
+        account.update({name: partition[name] for name in ("applied", "duplicate", "late", "dead")})
+    segments: dict[str, dict[str, int]] = {}
+    for person in people:
+        row = segments.setdefault(person["segment"], {"people": 0, "orders": 0, "revenue_minor": 0})
+        row["people"] += 1
+        row["orders"] += person["frequency"]
+        row["revenue_minor"] += person["monetary_minor"]
+    return {
+        "published": timing.published,
+        "account": dict(account),
+        "balanced": timing.published == account.total(),
+        "people": len(people),
+        "segments": segments,
+        "customers": dict(Counter(person["stages"]["customer"] for person in people)),
+        "aipl": dict(Counter(person["stages"]["aipl"] for person in people)),
+        "actions": status["actions"],
+        "facts": status["facts"],
+        "funnel": read_json(f"{sink}/funnel/{FUNNEL}"),
+        "dead_letters": read_json(f"{sink}/dead-letters"),
+        "rows": read_json(f"{sink}/tables"),
+        "seconds": {"acknowledged": timing.acknowledged, "folded": timing.folded},
+    }
+
+
+def print_report(figures: dict[str, Any]) -> None:
+    """Print the screen."""
+    account, seconds = figures["account"], figures["seconds"]["folded"]
+    sign = "=" if figures["balanced"] else "[red]≠[/]"
+    out.print(
+        f"\n[bold]Account[/]  {figures['published']:,} published {sign} "
+        f"{account['applied']:,} applied + {account['duplicate']:,} duplicates + "
+        f"{account['late']:,} late + {account['dead']:,} dead-lettered\n"
+        f"[bold]Speed[/]    {figures['published'] / seconds:,.0f} events/s from publisher to "
+        f"committed profile ({seconds:.1f} s, publisher, worker and sink at once)\n"
+        f"[bold]Rows[/]     "
+        + ", ".join(f"{count:,} {table}" for table, count in figures["rows"].items())
+        + " in ClickHouse\n",
+        highlight=False,
+    )
+    out.print(_segment_table(figures["segments"]), _customer_table(figures))
+    out.print(
+        f"\n[bold]{figures['actions']:,} actions requested[/] on actions.message: a reminder to "
+        "each customer\nwithout a second order 30 days after the first. Each has a deterministic "
+        "id and its cause.\n",
+        highlight=False,
+    )
+    out.print(funnel_table(figures["funnel"]))
+    out.print(_letter_table(figures["dead_letters"]))
+    out.print(
+        "\n[bold]Next[/]  touchline demo --keep            leave it running, with the URLs to ask\n"
+        "      touchline simulate --help        a playbook against a file, without Kafka\n"
+        "      playbooks/second-purchase.yaml   the rules behind these figures\n",
+        highlight=False,
+    )
+
+
+def _segment_table(segments: dict[str, dict[str, int]]) -> Table:
+    table = Table(title="RFM segments", title_justify="left")
+    for name, justify in (("RFM", "left"), ("segment", "left"), ("", "left"), ("people", "right"),
+                          ("orders", "right"), ("revenue", "right")):  # fmt: skip
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for letters, segment in SEGMENTS.items():
+        row = segments.get(segment.name, {"people": 0, "orders": 0, "revenue_minor": 0})
+        table.add_row(
+            " ".join(letters),
+            segment.name.replace("_", " "),
+            segment.chinese,
+            f"{row['people']:,}",
+            f"{row['orders']:,}",
+            f"${row['revenue_minor'] / 100:,.2f}",
+        )
+    return table
+
+
+def _customer_table(figures: dict[str, Any]) -> Table:
+    table = Table(title="New and old customers, AIPL stages", title_justify="left")
+    table.add_column("stage")
+    table.add_column("people", justify="right")
+    for counts in (figures["customers"], figures["aipl"]):
+        for stage, people in sorted(counts.items()):
+            table.add_row(stage.replace("_", " "), f"{people:,}")
+        table.add_section()
+    return table
+
+
+def _letter_table(letters: list[dict[str, Any]]) -> Table:
+    table = Table(
+        title="Dead letters: topic dead-letters, table dead_letters", title_justify="left"
+    )
+    for name in ("place", "reason", "what it says"):
+        table.add_column(name)
+    for letter in letters:
+        table.add_row(letter["place"], letter["reason"], letter["detail"])
+    return table

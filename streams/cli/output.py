@@ -1,0 +1,90 @@
+"""How the commands speak: people read stderr and tables, machines read stdout and ``--json``."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from kafka.errors import KafkaError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from schemas.playbook_errors import PlaybookError
+from schemas.registry import RegistryUnavailable
+from sinks.warehouse import WarehouseError
+from streams.admin import TopicsError
+from streams.cli.children import ChildError
+from streams.cli.pages import PageError
+from streams.embedded import EmbeddedBrokerError
+from streams.funnels import UnknownFunnel
+from streams.settings import PREFIX, Settings, SettingsError
+
+EXPECTED = (
+    SettingsError,
+    PlaybookError,
+    PageError,
+    ChildError,
+    TopicsError,
+    UnknownFunnel,
+    RegistryUnavailable,
+    WarehouseError,
+    EmbeddedBrokerError,
+    KafkaError,  # kafka-python's, which names the broker and the topic
+    ConnectionError,
+    FileNotFoundError,
+)
+
+out = Console()
+err = Console(stderr=True)
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def settings_options(*fields: str) -> Callable[[_F], _F]:
+    """Give a command the flags of these settings; it takes them as ``**flags``."""
+
+    def decorate(command: _F) -> _F:
+        for name in reversed(fields):
+            field = Settings.model_fields[name]
+            default = f"[{PREFIX}{name.upper()}; default {field.default!r}]"
+            option = click.option(
+                f"--{name.replace('_', '-')}", name, help=f"{field.description} {default}"
+            )
+            command = option(command)
+        return command
+
+    return decorate
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a machine.")
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Read the settings from the flags that were given and the environment."""
+    return Settings.load(os.environ, **flags)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, sort_keys=True))
+
+
+def fail(error: BaseException) -> int:
+    """Print an error that the user can mend; return the exit code."""
+    click.echo(f"touchline: {error}", err=True)
+    return 1
+
+
+def progress() -> Progress:
+    """Return a progress bar on stderr; it stays silent where stderr is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )

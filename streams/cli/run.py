@@ -1,0 +1,68 @@
+"""``touchline worker`` and ``touchline sink``: the two long-running processes."""
+
+import logging
+import sys
+from typing import Any
+
+import click
+import faust
+
+from schemas.topics import load_topics
+from streams.admin import require_topics
+from streams.cli.output import err, load_settings, settings_options
+from streams.faust_app import App
+from streams.settings import Settings
+
+_COMMON = (
+    "bootstrap", "broker", "group", "topic_prefix", "registry", "web_host", "web_port",
+    "instance", "session_timeout", "rebalance_timeout", "max_record_bytes", "log_level",
+)  # fmt: skip
+
+
+@click.command()
+@settings_options("playbook", "batch_records", "clock_margin", *_COMMON)
+def worker(**flags: Any) -> None:
+    """Fold touchpoints into profiles and request the actions of the playbook.
+
+    Start as many as there are partitions, with the same --group: they share the work. SIGTERM
+    finishes and commits the batch in flight. A failure ends the process with exit code 1 and
+    loses nothing: start it again.
+    """
+    from streams.app import build_app  # noqa: PLC0415 - so that --help answers at once
+
+    settings = load_settings(**flags)
+    _require_topics(settings)
+    _run(build_app(settings), settings.log_level, f"worker of {settings.bootstrap}")
+
+
+@click.command()
+@settings_options("warehouse", *_COMMON)
+def sink(**flags: Any) -> None:
+    """Bring touchpoints, facts, actions and dead letters into ClickHouse.
+
+    Creates and migrates the tables at start. While ClickHouse is away it waits and tries again;
+    the workers do not notice. A row is durable before its offset is committed, and a row that
+    is inserted twice counts once.
+    """
+    from streams.sink import build_sink  # noqa: PLC0415 - as above
+
+    settings = load_settings(**flags)
+    _require_topics(settings)
+    _run(build_sink(settings), settings.log_level, f"sink of {settings.bootstrap}")
+
+
+def _require_topics(settings: Settings) -> None:
+    require_topics(settings.bootstrap, load_topics().values(), prefix=settings.topic_prefix)
+
+
+def _run(app: App, log_level: str, what: str) -> None:
+    web = f"http://{app.conf.web_host}:{app.conf.web_port}" if app.conf.web_enabled else "off"
+    err.print(f"touchline {what}; pages: {web}/health /metrics; stop with Ctrl-C", highlight=False)
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    faust_worker = faust.Worker(app, loglevel=log_level, redirect_stdouts=False, quiet=True)
+    try:
+        faust_worker.execute_from_commandline()
+    except SystemExit as end:
+        if app.fatal is not None:
+            err.print(f"touchline: stopped: {type(app.fatal).__name__}: {app.fatal}", style="red")
+        sys.exit(1 if app.fatal is not None else end.code)

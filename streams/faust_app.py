@@ -1,0 +1,115 @@
+"""A Faust app over the batch transport: what a worker and a sink have in common."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from streams.faust_recovery import Restore, Tables
+from streams.faust_transport import Consumer, Transport, assert_versions
+from streams.settings import Settings
+
+FETCH_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What Faust calls us for, outside the agents."""
+
+    restore: Restore
+    """After each rebalance: bring the assignment's state up, return where to read on."""
+    idle: Callable[[], Awaitable[None]]
+    """Before partitions are given back: return when no batch is in flight."""
+    stop: Callable[[], Awaitable[None]]
+    """After the last batch."""
+    start: Callable[[], Awaitable[None]] | None = None
+    """Before anything is consumed."""
+
+
+class App(faust.App):  # type: ignore[misc]
+    """A Faust app that moves record batches and ends its process at the first failure."""
+
+    hooks: Hooks
+    isolation = "read_committed"
+    fatal: BaseException | None = None
+
+    async def die(self, error: BaseException) -> None:
+        """Stop the process with this error: what it could not finish is done after the restart."""
+        self.fatal = self.fatal or error
+        self.log.error("stopping: %s: %s", type(error).__name__, error)
+        await self.crash(error)
+
+    async def on_start(self) -> None:
+        """Start what the agents need before Faust starts its own services."""
+        await super().on_start()
+        try:
+            if self.hooks.start is not None:
+                await self.hooks.start()
+        except Exception as error:
+            self.fatal = error
+            raise
+
+    async def on_stop(self) -> None:
+        """Let Faust finish and commit the batch in flight, then stop what it needed."""
+        await super().on_stop()
+        await self.hooks.stop()
+
+    def _create_directories(self) -> None:
+        """Create none: nothing of ours lives in Faust's data folder."""
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_consumer(self) -> Consumer:
+        consumer: Consumer = super()._new_consumer()
+        consumer.idle = self.hooks.idle
+        return consumer
+
+
+def new_app(settings: Settings, group: str, hooks: Hooks) -> App:
+    """Make the app; nothing connects before it is started.
+
+    Raises:
+        RuntimeError: Faust is not the version that the overrides were written for.
+    """
+    assert_versions()
+    app = App(
+        group,
+        broker=[f"kafka://{host}" for host in settings.bootstrap.split(",")],
+        broker_max_poll_records=settings.batch_records,
+        broker_session_timeout=settings.session_timeout,
+        broker_rebalance_timeout=settings.rebalance_timeout,
+        broker_request_timeout=max(90.0, settings.session_timeout),
+        broker_heartbeat_interval=settings.session_timeout / 15,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.instance or None,
+        consumer_max_fetch_size=FETCH_BYTES,
+        stream_buffer_maxsize=4,  # batches, not records: this bounds the memory of a backlog
+        stream_wait_empty=True,
+        TableManager=Tables,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=settings.web_port > 0,
+        web_host=settings.web_host,
+        web_bind=settings.web_host,
+        web_port=settings.web_port or 6066,
+        web_tables_enabled=False,
+        web_router_enabled=False,
+    )
+    app.hooks = hooks
+    app.isolation = "read_committed" if settings.broker == "kafka" else "read_uncommitted"
+    return app
+
+
+async def consume(app: App, stream: Any, apply: Callable[[TP, list[Any]], Awaitable[None]]) -> None:
+    """Run an agent's loop: hand each record batch to ``apply``; end the process if it fails.
+
+    An exception that left the agent would be acknowledged by Faust and the next batch applied.
+    """
+    async for event in stream.events():
+        try:
+            await apply(event.message.tp, event.value)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing may follow it
+            await app.die(error)

@@ -1,0 +1,142 @@
+"""Every metric that a worker or a sink gives to Prometheus, typed and explained in one place.
+
+Names follow ``touchline_<what>_<unit>``; counters end in ``_total``. What the profiles already
+know (the account of each partition) is read from them at each scrape, not counted twice.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from processors.partition import Effects
+from schemas.records import DeadLetter
+from streams.table import Shard
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+RECORDS = (1, 10, 50, 100, 500, 1000, 2000, 4000, 10_000)
+
+
+class _Shards(Protocol):
+    shards: dict[int, Shard]
+
+
+class ShardCollector(Collector):
+    """Reads the accounts out of the shards when Prometheus asks."""
+
+    def __init__(self, owner: _Shards) -> None:
+        self._owner = owner
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield one gauge family for each figure, labelled by partition."""
+        records = GaugeMetricFamily(
+            "touchline_records",
+            "Records of touchpoints by what became of them; survives restarts.",
+            labels=["partition", "outcome"],
+        )
+        figures = {
+            "touchline_profiles": "People with a profile.",
+            "touchline_applied_offset": "The last offset applied.",
+            "touchline_stream_clock_seconds": "Stream clock, in seconds since 1970.",
+            "touchline_timers_pending": "Timers that wait for their time.",
+        }
+        gauges = {
+            n: GaugeMetricFamily(n, text, labels=["partition"]) for n, text in figures.items()
+        }
+        for number, shard in sorted(self._owner.shards.items()):
+            label, counts = str(number), shard.account
+            records.add_metric([label, "applied"], counts.applied)
+            records.add_metric([label, "duplicate"], counts.duplicates)
+            records.add_metric([label, "late"], counts.late)
+            records.add_metric([label, "dead"], shard.ledger.dead)
+            for name, value in zip(
+                figures,
+                (
+                    len(shard.partition.profiles),
+                    shard.ledger.offset,
+                    shard.ledger.clock / 1000,
+                    shard.partition.pending(),
+                ),
+                strict=True,
+            ):
+                gauges[name].add_metric([label], value)
+        return [records, *gauges.values()]
+
+
+class WorkerMetrics:
+    """What a worker counts while it runs."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.last_progress = time.monotonic()
+        self.actions_sent = 0
+        self.facts_sent = 0
+        self.actions = Counter(
+            "touchline_actions", "Actions requested.", ["family"], registry=registry
+        )
+        self.facts = Counter("touchline_facts", "Facts written.", ["kind"], registry=registry)
+        self.dead = Counter(
+            "touchline_dead_letters", "Records set aside.", ["reason"], registry=registry
+        )
+        self.batch_seconds = Histogram(
+            "touchline_batch_seconds",
+            "From a batch to its commit.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.batch_records = Histogram(
+            "touchline_batch_records", "Records in a batch.", buckets=RECORDS, registry=registry
+        )
+        self.lag = Gauge(
+            "touchline_lag_records", "Records not yet applied.", ["partition"], registry=registry
+        )
+        self.recovery = Gauge(
+            "touchline_recovery_seconds", "How long the last recovery took.", registry=registry
+        )
+
+    @contextmanager
+    def batch(self, records: int) -> Iterator[None]:
+        """Time one batch; it counts as progress when it ends well."""
+        with self.batch_seconds.time():
+            yield
+        self.batch_records.observe(records)
+        self.last_progress = time.monotonic()
+
+    def applied(self, effects: Effects, dead: list[DeadLetter]) -> None:
+        """Count what a durable batch has caused."""
+        self.actions_sent += len(effects.actions)
+        self.facts_sent += len(effects.facts)
+        for action in effects.actions:
+            self.actions.labels(action.family).inc()
+        for fact in effects.facts:
+            self.facts.labels(fact.kind).inc()
+        for letter in dead:
+            self.dead.labels(letter.reason).inc()
+
+
+class SinkMetrics:
+    """What a sink counts while it runs."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.rows = Counter("touchline_sink_rows", "Rows durable.", ["table"], registry=registry)
+        self.lag = Gauge(
+            "touchline_sink_lag_records",
+            "Records not yet durable in ClickHouse.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self.retries = Counter(
+            "touchline_sink_retries", "Inserts tried again.", ["table"], registry=registry
+        )
+        self.seconds = Histogram(
+            "touchline_sink_insert_seconds",
+            "One insert.",
+            ["table"],
+            buckets=SECONDS,
+            registry=registry,
+        )

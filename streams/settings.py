@@ -1,0 +1,125 @@
+"""The settings of a worker or a sink: one frozen object; wrong values are named all at once."""
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.codec import Codec
+from schemas.registry import Registry
+
+PREFIX = "TOUCHLINE_"
+
+
+class SettingsError(ValueError):
+    """Some settings are wrong; the message names each, where it was set and what is wrong."""
+
+
+class Settings(BaseModel):
+    """Everything that a process may be told. Each field is also the variable ``TOUCHLINE_<FIELD>``.
+
+    Flags of the command line win over the environment, the environment over these defaults.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bootstrap: str = Field(
+        default="127.0.0.1:9092",
+        pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$",
+        description="Kafka's host:port",
+    )
+    broker: Literal["kafka", "plain"] = Field(
+        default="kafka",
+        description="plain: a broker without transactions, such as the embedded one",
+    )
+    group: str = Field(
+        default="touchline", pattern=r"^[\w.-]{1,100}$", description="consumer group id"
+    )
+    topic_prefix: str = Field(
+        default="", pattern=r"^[\w.-]{0,60}$", description="put before topic names"
+    )
+    playbook: str = Field(
+        default="second-purchase",
+        min_length=1,
+        description="a shipped playbook's name, or a YAML file",
+    )
+    registry: str = Field(
+        default="",
+        description="URL of a schema registry; empty: single-object encoding",
+        repr=False,
+    )
+    warehouse: str = Field(
+        default="chdb://.touchline/warehouse",
+        pattern=r"^(chdb|clickhouse)://",
+        description="chdb://FOLDER or clickhouse://user:password@host:port/database",
+        repr=False,
+    )
+    web_host: str = Field(
+        default="127.0.0.1", min_length=1, description="where /health and /metrics listen"
+    )
+    web_port: int = Field(default=6066, ge=0, le=65535, description="0: none is served")
+    instance: str = Field(default="", description="group.instance.id, for static membership")
+    batch_records: int = Field(
+        default=4000, ge=1, le=100_000, description="records in one micro-batch"
+    )
+    session_timeout: float = Field(default=45.0, ge=1.0, description="seconds without a heartbeat")
+    rebalance_timeout: float = Field(
+        default=60.0, ge=1.0, description="seconds given to a rebalance"
+    )
+    clock_margin: float = Field(
+        default=2.0,
+        ge=0.0,
+        description="seconds by which an idle partition's clock stays behind the wall",
+    )
+    max_record_bytes: int = Field(
+        default=262_144, ge=1024, le=4_194_304, description="a larger record is a dead letter"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str], **flags: object) -> Self:
+        """Read the environment's ``TOUCHLINE_*`` variables and the flags that are not ``None``.
+
+        Raises:
+            SettingsError: a value is wrong or a ``TOUCHLINE_*`` variable is unknown.
+        """
+        given = {
+            name.removeprefix(PREFIX).lower(): (name, value)
+            for name, value in environ.items()
+            if name.startswith(PREFIX)
+        }
+        values: dict[str, object] = {field: value for field, (_, value) in given.items()}
+        values |= {field: value for field, value in flags.items() if value is not None}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = []
+            for problem in error.errors():
+                field = str(problem["loc"][0])
+                set_by_flag = flags.get(field) is not None
+                where = f"--{field.replace('_', '-')}" if set_by_flag else given[field][0]
+                cure = (
+                    f"no such setting; there are {', '.join(sorted(cls.variables()))}"
+                    if problem["type"] == "extra_forbidden"
+                    else problem["msg"]
+                )
+                lines.append(f"{where}: {cure}")
+            raise SettingsError("\n".join(lines)) from None
+
+    @classmethod
+    def variables(cls) -> set[str]:
+        """Return the names of the environment variables that are read."""
+        return {PREFIX + field.upper() for field in cls.model_fields}
+
+    def new_codec(self) -> Codec:
+        """Return a codec of this deployment's registry and bounds; nothing connects yet."""
+        registry = Registry(self.registry) if self.registry else None
+        return Codec(registry, prefix=self.topic_prefix, max_bytes=self.max_record_bytes)
+
+    def to_environ(self) -> dict[str, str]:
+        """Return the variables from which another process reads these same settings."""
+        return {PREFIX + field.upper(): str(value) for field, value in self if value != ""}
+
+    def topic(self, name: str) -> str:
+        """Return the topic's name on the broker, with this deployment's prefix."""
+        return self.topic_prefix + name

@@ -1,0 +1,116 @@
+"""The sink: every topic of the log into its ClickHouse table, each record one row."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any
+
+from faust.types import TP
+
+from schemas.codec import Codec
+from schemas.topics import load_topics
+from schemas.wire import DecodeError
+from sinks.migrations import migrate
+from sinks.tables import ACTIONS, DEAD_LETTERS, FACTS, TOUCHPOINTS, Place, Table
+from sinks.warehouse import Warehouse, open_warehouse
+from streams.decode import decode_record
+from streams.faust_app import App, Hooks, consume, new_app
+from streams.faust_transport import BatchSchema
+from streams.metrics import SinkMetrics
+from streams.settings import Settings
+from streams.sink_buffer import SinkBuffer
+from streams.sink_pages import add_sink_pages
+
+FETCH_RECORDS = 50_000
+LINGER_SECONDS = 1.0
+
+Decode = Callable[[Any], Any]
+
+
+def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
+    """Build the sink's app: a consumer group of its own, so that the worker never waits for it.
+
+    Raises:
+        ValueError: the warehouse's URL is wrong.
+        sinks.warehouse.WarehouseRefused: the embedded warehouse cannot be opened.
+    """
+    warehouse = warehouse or open_warehouse(settings.warehouse)
+    codec = settings.new_codec()
+    metrics = SinkMetrics()
+
+    async def commit(offsets: dict[TP, int]) -> bool:
+        return bool(await app.consumer.commit_batch(offsets))
+
+    buffers = {
+        table.name: SinkBuffer(table, warehouse, commit, metrics)
+        for table in (TOUCHPOINTS, FACTS, ACTIONS, DEAD_LETTERS)
+    }
+
+    async def start() -> None:
+        await asyncio.to_thread(migrate, warehouse)
+
+    async def restore(_assignment: set[TP]) -> dict[TP, int]:
+        return {}  # the committed offsets are all there is: rows are durable before them
+
+    async def give_back() -> None:
+        await asyncio.gather(*(buffer.discard() for buffer in buffers.values()))
+
+    async def stop() -> None:
+        await asyncio.to_thread(warehouse.close)
+
+    app = new_app(
+        settings.model_copy(update={"batch_records": FETCH_RECORDS}),
+        f"{settings.group}-sink",
+        Hooks(restore, give_back, stop, start),
+    )
+    for topic, table, decode in _routes(codec):
+        source = app.topic(settings.topic(topic), schema=BatchSchema(), acks=False)
+        fill = partial(_fill, buffers[table.name], table, decode)
+        app.agent(source, name=f"sink-{topic}")(partial(_agent, app, fill))
+    app.timer(interval=LINGER_SECONDS)(partial(_linger, app, buffers.values(), metrics))
+    add_sink_pages(app, settings, warehouse, buffers, metrics)
+    return app
+
+
+async def _linger(app: App, buffers: Collection[SinkBuffer], metrics: SinkMetrics) -> None:
+    """Insert what has waited long enough, and report what still waits."""
+    try:
+        for buffer in buffers:
+            await buffer.flush()
+        for tp, reach in (await app.consumer.reach(app.consumer.assignment())).items():
+            durable = max(buffer.durable.get(tp, 0) for buffer in buffers)
+            lag = reach.end - (durable or reach.position)
+            metrics.lag.labels(tp.topic, tp.partition).set(max(lag, 0))
+    except Exception as error:  # noqa: BLE001 - refused: stop loudly, nothing is committed
+        await app.die(error)
+
+
+async def _agent(app: App, fill: Any, stream: Any) -> None:
+    await consume(app, stream, fill)
+
+
+def _routes(codec: Codec) -> list[tuple[str, Table[Any], Decode]]:
+    actions = [name for name in load_topics() if name.startswith("actions.")]
+    return [
+        ("touchpoints", TOUCHPOINTS, lambda record: decode_record(codec, record.key, record.value)),
+        ("facts", FACTS, lambda record: codec.decode_fact(record.value)),
+        *((name, ACTIONS, lambda record: codec.decode_action(record.value)) for name in actions),
+        ("dead-letters", DEAD_LETTERS, lambda record: codec.decode_dead_letter(record.value)),
+    ]
+
+
+async def _fill(
+    buffer: SinkBuffer, table: Table[Any], decode: Decode, tp: TP, records: Sequence[Any]
+) -> None:
+    rows = []
+    for record in records:
+        try:
+            decoded = decode(record)
+        except DecodeError:
+            if table is not TOUCHPOINTS:
+                raise
+            continue  # the worker writes its dead letter, which is a row of its own
+        rows.append(
+            table.row(Place(tp.topic, tp.partition, record.offset, record.timestamp), decoded)
+        )
+    await buffer.add(tp, rows, records[-1].offset + 1)

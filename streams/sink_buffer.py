@@ -1,0 +1,105 @@
+"""Rows on their way to one table: gathered, inserted until it works, and only then committed."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from faust.types import TP
+
+from sinks.tables import Table
+from sinks.warehouse import Warehouse, WarehouseUnavailable
+from streams.metrics import SinkMetrics
+
+FULL = 50_000
+FIRST_WAIT = 0.25
+LONGEST_WAIT = 15.0
+
+log = logging.getLogger(__name__)
+
+
+class SinkBuffer:
+    """Gathers rows of one table and the offsets that they bring its topics to.
+
+    A row is durable before its offset is committed. A row inserted twice (a lost answer, a
+    restart) has the same place in the log and replaces itself. While ClickHouse is away the
+    buffer stays full, its agents wait, Faust pauses their partitions, and memory stays bounded.
+
+    Attributes:
+        durable: For each partition, the offset up to which its rows are durable.
+    """
+
+    def __init__(
+        self,
+        table: Table[Any],
+        warehouse: Warehouse,
+        commit: Callable[[dict[TP, int]], Awaitable[bool]],
+        metrics: SinkMetrics,
+    ) -> None:
+        self._table = table
+        self._warehouse = warehouse
+        self._commit = commit
+        self._metrics = metrics
+        self.durable: dict[TP, int] = {}
+        self._rows: list[tuple[Any, ...]] = []
+        self._offsets: dict[TP, int] = {}
+        self._lock = asyncio.Lock()
+        self._revoked = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many rows are not durable yet."""
+        return len(self._rows)
+
+    async def add(self, tp: TP, rows: Sequence[tuple[Any, ...]], offset: int) -> None:
+        """Take rows that bring the partition to ``offset``; insert when enough are gathered."""
+        async with self._lock:
+            self._rows.extend(rows)
+            self._offsets[tp] = offset
+            if len(self._rows) >= FULL:
+                await self._flush()
+
+    async def flush(self) -> None:
+        """Insert what is gathered, then commit its offsets.
+
+        Raises:
+            sinks.warehouse.WarehouseRefused: the table does not take these rows.
+        """
+        async with self._lock:
+            await self._flush()
+
+    async def discard(self) -> None:
+        """Forget what is not durable: its partitions are given back, and will be read again."""
+        self._revoked.set()  # ends a wait for ClickHouse, which may be long
+        async with self._lock:
+            self._rows, self._offsets = [], {}
+            self.durable.clear()
+            self._revoked.clear()
+
+    async def _flush(self) -> None:
+        rows, self._rows = self._rows, []
+        offsets, self._offsets = self._offsets, {}
+        if rows and not await self._insert(rows):
+            return
+        if offsets:
+            await self._commit(offsets)
+            self.durable |= offsets
+
+    async def _insert(self, rows: list[tuple[Any, ...]]) -> bool:
+        """Return True when the rows are durable, False when their partitions were taken away."""
+        table, wait = self._table, FIRST_WAIT
+        while not self._revoked.is_set():
+            try:
+                with self._metrics.seconds.labels(table.name).time():
+                    await asyncio.to_thread(self._warehouse.insert, table.name, table.columns, rows)
+            except WarehouseUnavailable as error:
+                log.warning("%s rows of %s wait %s s: %s", len(rows), table.name, wait, error)
+                self._metrics.retries.labels(table.name).inc()
+                try:
+                    await asyncio.wait_for(self._revoked.wait(), wait)
+                except TimeoutError:
+                    wait = min(wait * 2, LONGEST_WAIT)
+            else:
+                self._metrics.rows.labels(table.name).inc(len(rows))
+                return True
+        return False

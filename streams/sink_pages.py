@@ -1,0 +1,67 @@
+"""What a sink answers over HTTP: /health, /metrics, /tables, /dead-letters and /funnel/NAME."""
+
+import asyncio
+from typing import Any
+
+from aiohttp.web import Request, Response, json_response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from schemas.playbook import find_playbook
+from sinks.funnel import run_funnel
+from sinks.summary import latest_dead_letters, rows_by_table
+from sinks.warehouse import Warehouse
+from streams.faust_app import App
+from streams.funnels import UnknownFunnel, find_funnel
+from streams.metrics import SinkMetrics
+from streams.settings import Settings
+from streams.sink_buffer import SinkBuffer
+
+
+def add_sink_pages(
+    app: App,
+    settings: Settings,
+    warehouse: Warehouse,
+    buffers: dict[str, SinkBuffer],
+    metrics: SinkMetrics,
+) -> None:
+    """Add the sink's pages to its Faust web server.
+
+    The funnels are here because an embedded warehouse can be open in one process only.
+    """
+
+    @app.page("/health")  # type: ignore[untyped-decorator]
+    async def health(_web: Any, _request: Request) -> Response:
+        """Answer 200 while the sink is assigned and has not failed; 503 with the reason if not."""
+        joined = app.tables.recovery.completed.is_set()
+        problem = f"failed: {app.fatal}" if app.fatal else "" if joined else "joining"
+        waiting = {name: buffer.waiting for name, buffer in buffers.items()}
+        body = {"ok": not problem, "problem": problem, "rows_waiting": waiting}
+        return json_response(body, status=503 if problem else 200)
+
+    @app.page("/metrics")  # type: ignore[untyped-decorator]
+    async def expose(_web: Any, _request: Request) -> Response:
+        """Answer in Prometheus' text format."""
+        return Response(
+            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    @app.page("/tables")  # type: ignore[untyped-decorator]
+    async def tables(_web: Any, _request: Request) -> Response:
+        """Answer how many rows each table has, each record of the log counted once."""
+        return json_response(await asyncio.to_thread(rows_by_table, warehouse))
+
+    @app.page("/dead-letters")  # type: ignore[untyped-decorator]
+    async def dead_letters(_web: Any, _request: Request) -> Response:
+        """Answer the newest dead letters: place (topic/partition/offset), reason and detail."""
+        rows = await asyncio.to_thread(latest_dead_letters, warehouse)
+        return json_response([{"place": p, "reason": r, "detail": d} for p, r, d in rows])
+
+    @app.page("/funnel/{name}")  # type: ignore[untyped-decorator]
+    async def funnel(_web: Any, _request: Request, name: str) -> Response:
+        """Answer a funnel of the playbook: people by step."""
+        try:
+            query = find_funnel(find_playbook(settings.playbook), name)
+        except UnknownFunnel as error:
+            return json_response({"error": str(error)}, status=404)
+        result = await asyncio.to_thread(run_funnel, warehouse, query)
+        return json_response({"funnel": name, "steps": [step._asdict() for step in result.steps]})

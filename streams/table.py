@@ -1,0 +1,93 @@
+"""The profiles table: for each partition a shard, its rows in the changelog, and how it comes back.
+
+A row of the changelog is ``user_id -> offset (8 bytes, big endian) + profile``: the profile as it
+was when the touchpoint of that offset had been applied. The last row of each write is the ledger,
+under the empty key: everything up to its offset is durable. A crash in the middle of a write
+leaves rows that are ahead of the ledger; the offsets in them keep their records from being applied
+a second time. Compaction keeps the last row of a key, so it changes nothing of this.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from processors.partition import Counts, Partition
+from processors.playbook import Playbook
+from schemas.profile import Profile, decode, encode
+
+LEDGER_KEY = b""
+_OFFSET = struct.Struct(">q")
+
+
+class Ledger(msgspec.Struct, frozen=True, array_like=True):
+    """What a partition of touchpoints has come to."""
+
+    offset: int = -1
+    """The last offset that is applied; -1 for none."""
+    dead: int = 0
+    """How many of its records are dead letters."""
+    clock: int = 0
+    """The stream clock, in milliseconds; 0 before the first record."""
+    broker_time: bool = False
+    """Whether the broker stamps the records (LogAppendTime), so that an idle clock may go on."""
+
+
+@dataclass(slots=True)
+class Shard:
+    """The profiles of one partition, in memory, and their place in the log."""
+
+    partition: Partition
+    ledger: Ledger = field(default_factory=Ledger)
+    ahead: dict[str, int] = field(default_factory=dict)
+    """Profiles that a crash left ahead of the ledger: the offset that each has."""
+    account: Counts = field(default_factory=Counts)
+    """What became of the records up to the ledger's offset; with its dead letters, of all."""
+    changelog_end: int = 0
+    """The offset after our last row of the changelog: if it has grown, somebody else wrote."""
+
+    def knows(self, user_id: str, offset: int) -> bool:
+        """Return whether this record is already in the person's profile."""
+        return offset <= self.ledger.offset or offset <= self.ahead.get(user_id, -1)
+
+    def settle(self, ledger: Ledger) -> None:
+        """Take over the ledger of a write that is durable."""
+        self.ledger = ledger
+        self.account = replace(self.partition.counts)
+        if self.ahead:
+            self.ahead = {u: at for u, at in self.ahead.items() if at > ledger.offset}
+
+
+def to_rows(changed: dict[str, Profile], ledger: Ledger) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the changelog rows of one write: each changed profile once, the ledger last."""
+    offset = _OFFSET.pack(ledger.offset)
+    for user_id, profile in changed.items():
+        yield user_id.encode(), offset + encode(profile)
+    yield LEDGER_KEY, msgspec.msgpack.encode(ledger)
+
+
+def from_rows(playbook: Playbook, rows: dict[bytes, bytes | None]) -> Shard:
+    """Build a shard from the last row of each key of its changelog.
+
+    Raises:
+        ValueError: a row is not ours; the changelog topic is shared or damaged.
+    """
+    ledger_row = rows.pop(LEDGER_KEY, None)
+    ledger = msgspec.msgpack.decode(ledger_row, type=Ledger) if ledger_row else Ledger()
+    profiles: dict[str, Profile] = {}
+    ahead: dict[str, int] = {}
+    for key, row in rows.items():
+        if row is None:
+            continue
+        try:
+            (offset,) = _OFFSET.unpack_from(row)
+            profile = decode(row[_OFFSET.size :])
+        except (struct.error, msgspec.DecodeError) as error:
+            raise ValueError(f"changelog row of {key!r} is not a profile: {error}") from error
+        profiles[profile.user_id] = profile
+        if offset > ledger.offset:
+            ahead[profile.user_id] = offset
+    partition = Partition(playbook, profiles)
+    partition.clock = ledger.clock
+    return Shard(partition, ledger, ahead, replace(partition.counts))

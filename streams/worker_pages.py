@@ -1,0 +1,93 @@
+"""What a worker answers over HTTP: /health, /metrics, /status and /profiles."""
+
+import asyncio
+import time
+from typing import Any
+
+from aiohttp.web import Request, Response, StreamResponse, json_response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from schemas.profile import canonical
+from streams.apply import BatchApplier
+from streams.faust_app import App
+from streams.metrics import ShardCollector, WorkerMetrics
+from streams.table import Shard
+
+STALLED_AFTER = 60.0
+DUMP_CHUNK = 500
+
+
+def add_worker_pages(app: App, applier: BatchApplier, metrics: WorkerMetrics) -> None:
+    """Add the worker's pages to its Faust web server."""
+    metrics.registry.register(ShardCollector(applier))
+
+    @app.page("/health")  # type: ignore[untyped-decorator]
+    async def health(_web: Any, _request: Request) -> Response:
+        """Answer 200 when the worker serves and moves; 503 with the reason when it does not."""
+        ready = app.tables.recovery.completed.is_set()
+        stalled = time.monotonic() - metrics.last_progress > STALLED_AFTER and applier.busy
+        problem = (
+            f"failed: {applier.failure}"
+            if applier.failure
+            else "recovering"
+            if not ready
+            else "stalled: a batch does not finish"
+            if stalled
+            else ""
+        )
+        body = {"ok": not problem, "problem": problem, "partitions": sorted(applier.shards)}
+        return json_response(body, status=503 if problem else 200)
+
+    @app.page("/metrics")  # type: ignore[untyped-decorator]
+    async def expose(_web: Any, _request: Request) -> Response:
+        """Answer in Prometheus' text format."""
+        return Response(
+            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    @app.page("/status")  # type: ignore[untyped-decorator]
+    async def status(_web: Any, _request: Request) -> Response:
+        """Answer the account of each partition: what became of every record up to its offset.
+
+        ``actions`` and ``facts`` count what this process has written since it started.
+        """
+        accounts = {str(number): _account(shard) for number, shard in applier.shards.items()}
+        return json_response(
+            {"partitions": accounts, "actions": metrics.actions_sent, "facts": metrics.facts_sent}
+        )
+
+    @app.page("/profiles")  # type: ignore[untyped-decorator]
+    async def profiles(_web: Any, request: Request) -> StreamResponse:
+        """Answer the canonical dump of this worker's profiles, a line a person, by user id."""
+        response = StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        held = {
+            u: s.partition.profiles for s in applier.shards.values() for u in s.partition.profiles
+        }
+        users = sorted(held)
+        for start in range(0, len(users), DUMP_CHUNK):
+            lines = [canonical(held[user][user]) for user in users[start : start + DUMP_CHUNK]]
+            await response.write(("\n".join(lines) + "\n").encode())
+            await asyncio.sleep(0)
+        return response
+
+    @app.page("/profiles/{user_id}")  # type: ignore[untyped-decorator]
+    async def profile(_web: Any, _request: Request, user_id: str) -> Response:
+        """Answer one person's profile; 404 if this worker does not hold it."""
+        for shard in applier.shards.values():
+            if found := shard.partition.profiles.get(user_id):
+                return Response(text=canonical(found) + "\n", content_type="application/json")
+        return json_response({"error": f"no profile of {user_id!r} on this worker"}, status=404)
+
+
+def _account(shard: Shard) -> dict[str, int]:
+    counts = shard.account
+    return {
+        "offset": shard.ledger.offset,
+        "applied": counts.applied,
+        "duplicate": counts.duplicates,
+        "late": counts.late,
+        "dead": shard.ledger.dead,
+        "clock": shard.ledger.clock,
+        "profiles": len(shard.partition.profiles),
+    }

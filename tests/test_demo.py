@@ -1,0 +1,59 @@
+"""``touchline demo``: the whole line with embedded parts, as a newcomer runs it."""
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import cdnow_oracle as oracle
+import pytest
+
+from streams.broken import broken_records
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What ``touchline demo --json`` prints, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "streams", "demo", "--json", "--data", str(folder / "data")]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_demonstration_accounts_for_every_record(figures: Any) -> None:
+    """Published equals applied, duplicates, late and dead letters; the screen says so itself."""
+    assert figures["balanced"]
+    assert figures["account"] == {"applied": 69_659, "duplicate": 0, "late": 0, "dead": 6}
+
+
+def test_the_demonstration_shows_the_figures_of_the_raw_file(figures: Any) -> None:
+    """Segments sum up to all customers, orders and money; the funnel and reminders are exact."""
+    customers = oracle.rfm_by_customer(oracle.last_day()).values()
+    segments = figures["segments"].values()
+    assert len(figures["segments"]) == 8
+    assert sum(row["people"] for row in segments) == len(customers)
+    assert sum(row["orders"] for row in segments) == sum(each.frequency for each in customers)
+    assert sum(row["revenue_minor"] for row in segments) == sum(each.cents for each in customers)
+    people = [step["people"] for step in figures["funnel"]["steps"]]
+    assert people == oracle.funnel_counts(3, timedelta(days=90))
+    assert figures["actions"] == len(oracle.reminded(timedelta(days=30)))
+
+
+def test_the_demonstration_shows_where_broken_records_went(figures: Any) -> None:
+    """Each broken record is listed with its place and reason."""
+    reasons = sorted(letter["reason"] for letter in figures["dead_letters"])
+    assert reasons == sorted(record.reason for record in broken_records())
+    assert all(letter["place"].startswith("touchpoints/") for letter in figures["dead_letters"])
+
+
+def test_the_demonstration_spares_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
+    """A data folder that holds other files is refused, and they stay."""
+    (tmp_path / "mine.txt").write_text("keep me")
+    command = [sys.executable, "-m", "streams", "demo", "--data", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert done.returncode == 1
+    assert "holds other files" in done.stderr
+    assert (tmp_path / "mine.txt").read_text() == "keep me"
