@@ -75,6 +75,7 @@ class WorkerMetrics:
         self.last_progress = time.monotonic()
         self.actions_sent = 0
         self.facts_sent = 0
+        self.busy_seconds = 0.0
         self.actions = Counter(
             "touchline_actions", "Actions requested.", ["family"], registry=registry
         )
@@ -101,8 +102,10 @@ class WorkerMetrics:
     @contextmanager
     def batch(self, records: int) -> Iterator[None]:
         """Time one batch; it counts as progress when it ends well."""
+        started = time.monotonic()
         with self.batch_seconds.time():
             yield
+        self.busy_seconds += time.monotonic() - started
         self.batch_records.observe(records)
         self.last_progress = time.monotonic()
 

@@ -49,11 +49,17 @@ def add_worker_pages(app: App, applier: BatchApplier, metrics: WorkerMetrics) ->
     async def status(_web: Any, _request: Request) -> Response:
         """Answer the account of each partition: what became of every record up to its offset.
 
-        ``actions`` and ``facts`` count what this process has written since it started.
+        The other figures are of this process since it started: what it has written, and the
+        seconds in which it had a batch in hand.
         """
         accounts = {str(number): _account(shard) for number, shard in applier.shards.items()}
         return json_response(
-            {"partitions": accounts, "actions": metrics.actions_sent, "facts": metrics.facts_sent}
+            {
+                "partitions": accounts,
+                "actions": metrics.actions_sent,
+                "facts": metrics.facts_sent,
+                "busy_seconds": metrics.busy_seconds,
+            }
         )
 
     @app.page("/profiles")  # type: ignore[untyped-decorator]

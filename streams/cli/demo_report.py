@@ -48,40 +48,46 @@ def collect(worker: str, sink: str, timing: Timing) -> dict[str, Any]:
         "funnel": read_json(f"{sink}/funnel/{FUNNEL}"),
         "dead_letters": read_json(f"{sink}/dead-letters"),
         "rows": read_json(f"{sink}/tables"),
-        "seconds": {"acknowledged": timing.acknowledged, "folded": timing.folded},
+        "seconds": {
+            "acknowledged": timing.acknowledged,
+            "folded": timing.folded,
+            "busy": status["busy_seconds"],
+        },
     }
 
 
 def print_report(figures: dict[str, Any]) -> None:
     """Print the screen."""
-    account, seconds = figures["account"], figures["seconds"]["folded"]
-    sign = "=" if figures["balanced"] else "[red]≠[/]"
-    out.print(
-        f"\n[bold]Account[/]  {figures['published']:,} published {sign} "
-        f"{account['applied']:,} applied + {account['duplicate']:,} duplicates + "
-        f"{account['late']:,} late + {account['dead']:,} dead-lettered\n"
-        f"[bold]Speed[/]    {figures['published'] / seconds:,.0f} events/s from publisher to "
-        f"committed profile ({seconds:.1f} s, publisher, worker and sink at once)\n"
-        f"[bold]Rows[/]     "
-        + ", ".join(f"{count:,} {table}" for table, count in figures["rows"].items())
-        + " in ClickHouse\n",
-        highlight=False,
+    account, seconds = figures["account"], figures["seconds"]
+    published, sign = figures["published"], "=" if figures["balanced"] else "[red]≠[/]"
+    through, busy = published / seconds["folded"], published / seconds["busy"]
+    _say(
+        f"\n[bold]Account[/]  {published:,} published {sign} {account['applied']:,} applied"
+        f" + {account['duplicate']:,} duplicates",
+        f"         + {account['late']:,} late + {account['dead']:,} dead-lettered",
+        f"[bold]Speed[/]    {through:,.0f} events/s from publisher to committed profile",
+        f"         ({busy:,.0f} events/s while the worker had a batch in hand)",
+        "[bold]Rows[/]     in ClickHouse",
+        *(f"         {count:>7,} {table}" for table, count in figures["rows"].items()),
+        "",
     )
     out.print(_segment_table(figures["segments"]), _customer_table(figures))
-    out.print(
-        f"\n[bold]{figures['actions']:,} actions requested[/] on actions.message: a reminder to "
-        "each customer\nwithout a second order 30 days after the first. Each has a deterministic "
-        "id and its cause.\n",
-        highlight=False,
+    _say(
+        f"\n[bold]{figures['actions']:,} actions requested[/] on actions.message: a reminder to",
+        "each customer without a second order 30 days after the first. Each has an id that",
+        "never changes, and its cause.\n",
     )
     out.print(funnel_table(figures["funnel"]))
     out.print(_letter_table(figures["dead_letters"]))
-    out.print(
-        "\n[bold]Next[/]  touchline demo --keep            leave it running, with the URLs to ask\n"
-        "      touchline simulate --help        a playbook against a file, without Kafka\n"
+    _say(
+        "\n[bold]Next[/]  touchline demo --keep            leave it running, with the URLs to ask",
+        "      touchline simulate --help        a playbook against a file, without Kafka",
         "      playbooks/second-purchase.yaml   the rules behind these figures\n",
-        highlight=False,
     )
+
+
+def _say(*lines: str) -> None:
+    out.print("\n".join(lines), highlight=False)
 
 
 def _segment_table(segments: dict[str, dict[str, int]]) -> Table:
