@@ -83,10 +83,9 @@ class BatchApplier:
             for partition, shard in self.shards.items():
                 if partition not in reach:
                     continue
-                end, read, position = reach[partition]
-                self._metrics.lag.labels(partition).set(max(end - 1 - shard.ledger.offset, 0))
-                applied = position >= end and read <= shard.ledger.offset
-                if not applied or not shard.ledger.broker_time:
+                behind = reach[partition].behind(shard.ledger.offset + 1)
+                self._metrics.lag.labels(partition).set(behind)
+                if behind or not shard.ledger.broker_time:
                     continue
                 effects = shard.partition.advance(now)
                 if effects.changed:

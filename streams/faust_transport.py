@@ -59,7 +59,11 @@ class Reach(NamedTuple):
     read: int
     """The offset of the last record handed to the agents; -1 for none since the start."""
     position: int
-    """The offset that is fetched next: past ``read`` where others' transactions left marks."""
+    """The offset that is fetched next: past ``read`` where transactions left their marks."""
+
+    def behind(self, done: int) -> int:
+        """Return how many records are not done, if those before the offset ``done`` are."""
+        return max(self.end - self.position, 0) + max(self.read + 1 - done, 0)
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]

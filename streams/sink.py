@@ -78,9 +78,8 @@ async def _linger(app: App, buffers: Collection[SinkBuffer], metrics: SinkMetric
         for buffer in buffers:
             await buffer.flush()
         for tp, reach in (await app.consumer.reach(app.consumer.assignment())).items():
-            durable = max(buffer.durable.get(tp, 0) for buffer in buffers)
-            lag = reach.end - (durable or reach.position)
-            metrics.lag.labels(tp.topic, tp.partition).set(max(lag, 0))
+            durable = max(buffer.durable.get(tp, 0) for buffer in buffers) or reach.read + 1
+            metrics.lag.labels(tp.topic, tp.partition).set(reach.behind(durable))
     except Exception as error:  # noqa: BLE001 - refused: stop loudly, nothing is committed
         await app.die(error)
 
