@@ -43,18 +43,19 @@ def build_app(settings: Settings) -> App:
         started = time.monotonic()
         wanted = {tp.partition for tp in assignment if tp.topic == source}
         await delivery.take(wanted)
-        applier.shards = await restore_shards(settings, playbook, wanted, applier.shards)
+        shards = await restore_shards(settings, playbook, wanted, applier.shards)
+        applier.take_over(shards)
         metrics.recovery.set(time.monotonic() - started)
         return {
             TP(source, partition): shard.ledger.offset + 1
-            for partition, shard in applier.shards.items()
+            for partition, shard in shards.items()
             if shard.ledger.offset >= 0
         }
 
     async def apply(tp: TP, records: list[Any]) -> None:
         await applier.apply(tp.partition, records)
 
-    app = new_app(settings, settings.group, Hooks(restore, applier.idle, delivery.stop))
+    app = new_app(settings, settings.group, Hooks(restore, applier.give_back, delivery.stop))
 
     # acks=False: Faust keeps no book of this topic; the applier commits each batch itself.
     @app.agent(app.topic(source, schema=BatchSchema(), acks=False))  # type: ignore[untyped-decorator]

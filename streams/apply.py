@@ -41,6 +41,7 @@ class BatchApplier:
         self.shards: dict[int, Shard] = {}
         self.failure: BaseException | None = None
         self._lock = asyncio.Lock()
+        self._open = False
         self._settings = settings
         self._codec = codec
         self._delivery = delivery
@@ -55,8 +56,8 @@ class BatchApplier:
         """
         async with self._turn():
             shard = self.shards.get(partition)
-            if shard is None or not records:
-                return  # the partition went to another worker while the batch was queued
+            if shard is None or not self._open:
+                return  # the partition was given back while the batch was queued: read it again
             with self._metrics.batch(len(records)):
                 touchpoints, sources, dead = self._decode(shard, records)
                 effects = shard.partition.apply(touchpoints)
@@ -81,7 +82,7 @@ class BatchApplier:
         """
         async with self._turn():
             for partition, shard in self.shards.items():
-                if partition not in reach:
+                if partition not in reach or not self._open:
                     continue
                 behind = reach[partition].behind(shard.ledger.offset + 1)
                 self._metrics.lag.labels(partition).set(behind)
@@ -99,10 +100,16 @@ class BatchApplier:
         """Whether a batch is in flight."""
         return self._lock.locked()
 
-    async def idle(self) -> None:
-        """Return when no batch is in flight."""
+    async def give_back(self) -> None:
+        """Finish the batch in flight, and begin nothing more: the partitions are given back."""
+        self._open = False
         async with self._lock:
             pass
+
+    def take_over(self, shards: dict[int, Shard]) -> None:
+        """Go on with these shards, whose state is restored."""
+        self.shards = shards
+        self._open = True
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

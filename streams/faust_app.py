@@ -20,8 +20,8 @@ class Hooks:
 
     restore: Restore
     """After each rebalance: bring the assignment's state up, return where to read on."""
-    idle: Callable[[], Awaitable[None]]
-    """Before partitions are given back: return when no batch is in flight."""
+    give_back: Callable[[], Awaitable[None]]
+    """Before partitions are given back: return when no batch is in flight, begin no other."""
     stop: Callable[[], Awaitable[None]]
     """After the last batch."""
     start: Callable[[], Awaitable[None]] | None = None
@@ -64,7 +64,7 @@ class App(faust.App):  # type: ignore[misc]
 
     def _new_consumer(self) -> Consumer:
         consumer: Consumer = super()._new_consumer()
-        consumer.idle = self.hooks.idle
+        consumer.give_back = self.hooks.give_back
         return consumer
 
 

@@ -7,7 +7,6 @@ and nothing is committed but what `Consumer.commit_batch` is told. Written for f
 others, because each override below replaces a method whose text was read.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -101,7 +100,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     """A consumer that yields record batches and commits only what it is told."""
 
     #: Awaited before partitions are given back: returns when no batch is in flight.
-    idle: Callable[[], Any] | None = None
+    give_back: Callable[[], Any] | None = None
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
         """Yield one message for each partition that has records; its value is their list.
@@ -149,8 +148,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def wait_empty(self) -> None:
         """Wait until the batch in flight is finished and committed (Faust loses acks here)."""
-        if self.idle is not None:
-            await self.idle()
+        if self.give_back is not None:
+            await self.give_back()
 
     async def reach(self, tps: set[TP]) -> dict[TP, Reach]:
         """Ask the broker how far each partition goes, and how far it was read here."""
@@ -166,9 +165,3 @@ class Transport(driver.Transport):  # type: ignore[misc]
     """Faust's aiokafka transport with the batch consumer."""
 
     Consumer = Consumer
-
-
-async def finish(lock: asyncio.Lock) -> None:
-    """Return when whoever holds the lock has let go of it."""
-    async with lock:
-        pass
