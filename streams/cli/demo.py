@@ -57,6 +57,8 @@ def demo(
     as Avro touchpoints in their own time (the last one today), adds six broken records, and
     prints the account of every record, the segments, the actions requested and a funnel.
     """
+    for ending in (signal.SIGINT, signal.SIGTERM):  # unwind, so that no process of ours stays
+        signal.signal(ending, signal.default_int_handler)
     folder = _fresh(data)
     day = today.date() if today else datetime.now(UTC).date()
     with ExitStack() as stack:
