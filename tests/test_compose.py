@@ -253,3 +253,14 @@ def test_an_installed_wheel_finds_its_data(wheel: zipfile.ZipFile, tmp_path: Pat
     found = run(sys.executable, "-c", script, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
 
     assert found.stdout.split() == [str(tmp_path / "schemas" / "data" / x) for x in MOVED]
+
+
+def test_each_alert_has_its_page_in_the_runbook() -> None:
+    """Whoever is woken finds a section with the alert's name."""
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
+    alerts = {
+        rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule
+    }
+    runbook = (ROOT / "docs/operations.md").read_text()
+    headings = set(re.findall(r"^### (\w+)$", runbook, re.MULTILINE))
+    assert alerts <= headings

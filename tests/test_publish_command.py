@@ -1,0 +1,59 @@
+"""``touchline publish`` onto a real Kafka: what counts, what is refused, and what it says."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from the_line import TheLine, the_line
+
+from schemas.shipped import shipped
+from streams.cli import cli
+
+STEPS = shipped("examples/first-steps.jsonl").read_text().splitlines()
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def line(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Iterator[TheLine]:
+    """A line with topics of its own."""
+    with the_line(kafka_bootstrap, topic_prefix, tmp_path) as made:
+        yield made
+
+
+def publish(line: TheLine, lines: list[str], *flags: str) -> Result:
+    """Publish these lines from a file."""
+    file = line.folder / "events.jsonl"
+    file.write_text("\n".join(lines) + "\n")
+    where = ["--bootstrap", line.settings.bootstrap, "--topic-prefix", line.settings.topic_prefix]
+    return CliRunner().invoke(cli, ["publish", str(file), *where, *flags])
+
+
+def test_every_line_becomes_a_record_keyed_by_its_person(line: TheLine) -> None:
+    """All are acknowledged and counted; with --replay a record has the time of its event."""
+    result = publish(line, STEPS, "--replay", "--json")
+    assert json.loads(result.stdout) == {"published": 5, "bad": 0}
+    records = line.read("touchpoints")
+    assert sorted(record.key for record in records) == [b"ann", b"bob", b"bob", b"bob", b"bob"]
+    assert min(record.timestamp for record in records) == 1767578400000
+
+
+def test_a_bad_line_stops_and_is_named_or_is_skipped_on_request(line: TheLine) -> None:
+    """The message has the line and what would be right; what came before it is published."""
+    broken = [STEPS[0], STEPS[1].replace("link_scanned", "link_scaned"), *STEPS[2:]]
+    stopped = publish(line, broken)
+    assert stopped.exit_code == 1
+    assert re.search(r"line 2.*link_scanned", stopped.stderr.replace("\n", " "))
+    assert "1 published, 1 bad lines" in stopped.stderr
+    skipped = publish(line, broken, "--skip-bad", "--json")
+    assert json.loads(skipped.stdout) == {"published": 4, "bad": 1}
+    assert skipped.exit_code == 1
+
+
+def test_a_replay_refuses_to_go_back_in_time(line: TheLine) -> None:
+    """Played in its own time a file must be in order, or timers would fire too early."""
+    result = publish(line, [STEPS[2], STEPS[0]], "--replay")
+    assert result.exit_code == 1
+    assert "goes back in time" in result.stderr
