@@ -1,12 +1,14 @@
 """A draft: the next profile in the making, with the facts and actions that come of it."""
 
-from copy import copy
 from typing import Literal, NamedTuple
 
-from processors.identity import action_id, fact_id
-from processors.playbook import Playbook, Sop, Step
-from schemas.profile import Journey, Profile
+from processors.identity import fact_id
+from processors.playbook import Playbook
+from schemas.profile import Profile, Scalar, copied
 from schemas.records import Action, Fact
+
+TEXT_AT_MOST = 256
+"""Characters of a name, an id or a value that a profile keeps."""
 
 Verdict = Literal["applied", "duplicate", "late"]
 
@@ -34,6 +36,19 @@ class Rejected(Exception):  # noqa: N818 - a verdict on an event, not a fault of
         self.detail = detail
 
 
+def require_short(value: Scalar, what: str) -> None:
+    """Refuse a text that a profile cannot keep: what a person's row holds is bounded.
+
+    Raises:
+        Rejected: it has more than ``TEXT_AT_MOST`` characters.
+    """
+    if isinstance(value, str) and len(value) > TEXT_AT_MOST:
+        raise Rejected(
+            "text_too_long",
+            f"{what} has {len(value)} characters, and a profile keeps {TEXT_AT_MOST}: shorten it",
+        )
+
+
 class Draft:
     """A private copy of a profile that the parts of the fold may write to.
 
@@ -45,20 +60,48 @@ class Draft:
         at: Stream time of the record, or at which the timer was due.
         cause_kind: ``event`` or ``timer``.
         cause_id: The event's id or the timer's name.
+
+    Attributes:
+        whole: Whether every rule is judged again, not only those that the event may change.
+        changed: What changed of what rules read: ``tag:<name>``, ``stage:<machine>``, ``segment``.
     """
 
-    __slots__ = ("actions", "at", "cause_id", "cause_kind", "facts", "playbook", "profile")
+    __slots__ = (
+        "_turn",
+        "actions",
+        "at",
+        "cause_id",
+        "cause_kind",
+        "changed",
+        "facts",
+        "playbook",
+        "profile",
+        "whole",
+    )
 
     def __init__(
         self, profile: Profile, playbook: Playbook, at: int, cause_kind: str, cause_id: str
     ) -> None:
-        self.profile = copy(profile)
+        self.profile = copied(profile)
         self.playbook = playbook
         self.at = at
         self.cause_kind = cause_kind
         self.cause_id = cause_id
         self.facts: list[Fact] = []
         self.actions: list[Action] = []
+        self.whole = False
+        self.changed: set[str] = set()
+        self._turn = profile.turn
+
+    def judge_all(self) -> None:
+        """Have every rule judged again, and asked anew when the clock may change it."""
+        self.whole = True
+        self._turn = None
+
+    def look_again(self, due: int | None) -> None:
+        """Have all rules judged again by the clock at this time; None asks for nothing."""
+        if due is not None and (self._turn is None or due < self._turn):
+            self._turn = due
 
     def fact(
         self,
@@ -90,39 +133,13 @@ class Draft:
             )
         )
 
-    def request(self, sop: Sop, step: Step, journey: Journey) -> None:
-        """Request the action of a step, and state that it was requested."""
-        user_id = self.profile.user_id
-        action = Action(
-            action_id=action_id(user_id, sop.name, journey.version, journey.entry_key, step.name),
-            user_id=user_id,
-            family=step.family,
-            template=step.template,
-            sender_role=step.sender_role,
-            params=step.params,
-            due_at=journey.due,
-            playbook=self.playbook.name,
-            playbook_version=self.playbook.version,
-            sop=sop.name,
-            sop_version=journey.version,
-            entry_key=journey.entry_key,
-            step=step.name,
-            cause_kind=self.cause_kind,
-            cause_id=self.cause_id,
-        )
+    def request(self, action: Action, *, rule: str, values: dict[str, str]) -> None:
+        """Request an action, and state that it was requested."""
         self.actions.append(action)
-        self.fact(
-            "action_requested",
-            f"{sop.name}/{step.name}",
-            new=action.action_id,
-            rule=f"sops.{sop.name}.steps.{step.name}",
-            values={
-                "entry_key": journey.entry_key,
-                "opened_at": str(journey.opened_at),
-                "due_at": str(journey.due),
-            },
-        )
+        subject = f"{action.sop}/{action.step}"
+        self.fact("action_requested", subject, new=action.action_id, rule=rule, values=values)
 
     def outcome(self, verdict: Verdict) -> Outcome:
         """Close the draft."""
+        self.profile.turn = self._turn
         return Outcome(self.profile, self.facts, self.actions, verdict)

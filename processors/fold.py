@@ -11,9 +11,11 @@ from processors.identity import event_hash
 from processors.journeys import follow, take_step
 from processors.playbook import Playbook
 from processors.rfm import rescore
+from processors.settle import settle
 from processors.stages import restage, touch
 from processors.timers import Timer, TimerKind
 from processors.touches import WRITERS
+from processors.windows import record
 from schemas.profile import Profile
 from schemas.records import Touchpoint
 
@@ -44,14 +46,21 @@ def fold(profile: Profile, touchpoint: Touchpoint, at: int, playbook: Playbook) 
     if at - touchpoint.occurred_at > playbook.lateness and not touchpoint.backfill:
         _count_late(draft, touchpoint)
         return draft.outcome("late")
-    draft.profile.recent = remember(profile.recent, mark, playbook.dedupe_window)
-    draft.profile.applied += 1
+    after = draft.profile
+    after.recent = remember(profile.recent, mark, playbook.dedupe_window)
+    after.applied += 1
     write = WRITERS.get(touchpoint.kind)
     if write is not None:
         write(draft, touchpoint)
     touch(draft, touchpoint)
+    windows = playbook.windows.get(touchpoint.kind)
+    if windows is not None:
+        record(after, touchpoint, at, windows)
+    if profile.judged != playbook.version or after.first_seen_at != profile.first_seen_at:
+        draft.judge_all()
     restage(draft)
     rescore(draft)
+    settle(draft, touchpoint)
     follow(draft, profile, touchpoint)
     return draft.outcome("applied")
 
@@ -65,13 +74,17 @@ def fire(profile: Profile, timer: Timer, playbook: Playbook) -> Outcome:
         playbook: The rules in force.
     """
     draft = Draft(profile, playbook, timer.due, "timer", timer.cause_id)
+    if timer.kind is TimerKind.STEP:
+        take_step(draft, timer.sop)
+        return draft.outcome("applied")
+    draft.judge_all()
     match timer.kind:
         case TimerKind.CUSTOMER:
             restage(draft)
         case TimerKind.RFM:
             rescore(draft)
-        case TimerKind.STEP:
-            take_step(draft, timer.sop)
+    settle(draft, None)
+    follow(draft, profile, None)
     return draft.outcome("applied")
 
 

@@ -1,78 +1,154 @@
-"""Journeys: a person's way through an SOP, from the event that opens it to its last step.
+"""Journeys: a person's way through an SOP, from what opens it to its last step.
 
-One journey for each SOP and person, ever. Steps are due in business time, counted from the entry
-event's ``occurred_at``; a step whose time has passed at entry fires at the next move of the clock.
-History opens no journey: a backfilled or too old event states ``action_suppressed`` instead.
+A person has one journey of an SOP at a time. Steps are due in business time, never before the
+stream time of the arrival. History opens no journey: a backfilled or too old event states
+``action_suppressed`` instead.
 """
 
+from collections.abc import Iterator
+
+from processors.conditions import Condition
 from processors.draft import Draft
-from processors.playbook import Sop
+from processors.journeys_act import act
+from processors.journeys_walk import (
+    Place,
+    arrive,
+    end_wait,
+    exit_of,
+    leave_if_done,
+    locate,
+    put,
+    state_step,
+    wanted_at,
+)
+from processors.sops import Sop
 from schemas.profile import Journey, Profile
 from schemas.records import Touchpoint
 
 
-def follow(draft: Draft, before: Profile, touchpoint: Touchpoint) -> None:
-    """Close the journeys that the event ends, then open those that it begins.
+def follow(draft: Draft, before: Profile, touchpoint: Touchpoint | None) -> None:
+    """Close the journeys that have reached an end, go on with waits, then open new ones.
 
     Args:
         draft: The profile with the event in it.
         before: The profile without it.
-        touchpoint: The event.
+        touchpoint: The event; None where the clock alone changed something.
     """
-    for name, journey in draft.profile.journeys.items():
+    journeys, inside = draft.profile.journeys, False
+    for name, journey in journeys.items():
         if not journey.ended:
-            sop = draft.playbook.sops.get(name)
-            reason = _exit_reason(sop, draft.profile) if sop else "sop_removed"
-            if reason:
-                _close(draft, name, journey, reason)
-    for sop in draft.playbook.entries.get(touchpoint.kind, ()):
-        if sop.enters(before, draft.profile):
-            _enter(draft, sop, touchpoint)
+            inside = True
+            _go_on(draft, name, touchpoint)
+    if touchpoint is not None:
+        for sop in draft.playbook.entries.get(touchpoint.kind, ()):
+            if _opens(draft, sop, before, touchpoint):
+                _enter(draft, sop, touchpoint)
+    if draft.playbook.edges or draft.profile.holding:
+        _enter_by_edge(draft, touchpoint)
+    if inside or draft.profile.journeys is not journeys:
+        _look_again(draft)
 
 
 def take_step(draft: Draft, name: str) -> None:
-    """Request the action of the journey's due step, and move on to the next one."""
-    journey = draft.profile.journeys[name]
-    sop = draft.playbook.sops.get(name)
-    position = sop.position(journey.step) if sop else None
-    if sop is None or position is None:
-        _close(draft, name, journey, "step_removed" if sop else "sop_removed")
+    """Do what the journey's due step asks for, and move on."""
+    place = locate(draft, name)
+    if place is None or leave_if_done(draft, place, None):
         return
-    draft.request(sop, sop.steps[position], journey)
-    if position + 1 == len(sop.steps):
-        _close(draft, name, journey, "completed")
-        return
-    upcoming = sop.steps[position + 1]
-    _put(
-        draft,
-        name,
-        Journey(
-            journey.version,
-            journey.entry_key,
-            journey.opened_at,
-            upcoming.name,
-            journey.opened_at + upcoming.after,
-        ),
-    )
+    sop, _, journey = place
+    step = place.step
+    target = step.then
+    if step.wait is not None:
+        end_wait(draft, place, "timeout", None)
+        target = step.wait.otherwise
+    elif step.guard is not None and not step.guard.holds(draft.profile, None, draft.at):
+        read = step.guard.values(draft.profile, None, draft.at)
+        state_step(draft, place, "step_skipped", "guard", **read)
+    elif step.action is not None:
+        until = act(draft, sop, step, step.action, journey)
+        if until is not None:
+            put(draft, name, journey.__replace__(due=until))
+            target = ""
+    if target:
+        arrive(draft, place, target)
+    _look_again(draft)
 
 
-def _enter(draft: Draft, sop: Sop, touchpoint: Touchpoint) -> None:
+def _look_again(draft: Draft) -> None:
+    """Ask to be called when the clock may next change a condition of this person's journeys."""
+    for condition in _watched(draft):
+        draft.look_again(condition.turns(draft.profile, draft.at))
+
+
+def _watched(draft: Draft) -> Iterator[Condition]:
+    """Yield the conditions that this person's journeys depend on now."""
+    for name, journey in draft.profile.journeys.items():
+        sop = None if journey.ended else draft.playbook.sops.get(name)
+        body = sop.bodies.get(journey.version) if sop else None
+        if body is not None:
+            yield from (condition for _, condition in body.exits)
+            step = body.steps.get(journey.step)
+            if step is not None and step.wait is not None:
+                yield step.wait.condition
+
+
+def _go_on(draft: Draft, name: str, touchpoint: Touchpoint | None) -> None:
+    place = locate(draft, name)
+    if place is None or leave_if_done(draft, place, touchpoint):
+        return
+    wait = place.step.wait
+    if wait is not None and wait.condition.holds(draft.profile, touchpoint, draft.at):
+        end_wait(draft, place, "met", touchpoint)
+        arrive(draft, place, wait.then)
+
+
+def _opens(draft: Draft, sop: Sop, before: Profile, touchpoint: Touchpoint) -> bool:
+    if sop.first_order and not (before.frequency == 0 and draft.profile.frequency == 1):
+        return False
+    return sop.condition is None or sop.condition.holds(draft.profile, touchpoint, draft.at)
+
+
+def _enter_by_edge(draft: Draft, touchpoint: Touchpoint | None) -> None:
+    """Open the journeys whose condition has become true, and remember which conditions hold."""
+    profile, edges = draft.profile, draft.playbook.edges
+    if touchpoint is not None and not draft.whole:
+        edges = draft.playbook.edges_by_kind[touchpoint.kind]
+    elif draft.whole:
+        known = {sop.name for sop in edges}
+        profile.holding = tuple(name for name in profile.holding if name in known)
+    for sop in edges:
+        held = sop.name in profile.holding
+        if _goes_on(draft, sop, touchpoint, held=held) != held:
+            profile.holding = tuple(sorted({sop.name} ^ set(profile.holding)))
+
+
+def _goes_on(draft: Draft, sop: Sop, touchpoint: Touchpoint | None, *, held: bool) -> bool:
+    """Open a journey at the edge, and tell whether the condition goes on holding."""
+    profile, condition = draft.profile, sop.condition
+    if condition is None:
+        return False
+    draft.look_again(condition.turns(profile, draft.at))
+    if not condition.holds(profile, touchpoint, draft.at):
+        return False
+    if not held:
+        _enter(draft, sop, touchpoint)
+    # What holds for this event only is over with it.
+    return not condition.asks_event or condition.holds(profile, None, draft.at)
+
+
+def _enter(draft: Draft, sop: Sop, touchpoint: Touchpoint | None) -> None:
     rule = f"sops.{sop.name}.enter"
-    steps = ",".join([step.name for step in sop.steps])
+    body = sop.bodies[sop.version]
+    steps = ",".join(body.steps)
+    opened_at = draft.at if touchpoint is None else touchpoint.occurred_at
+    read = sop.condition.values(draft.profile, touchpoint, draft.at) if sop.condition else {}
     reason = _suppression(draft, sop, touchpoint)
     if reason:
-        draft.fact(
-            "action_suppressed",
-            sop.name,
-            new=reason,
-            rule=rule,
-            values={"steps": steps, "occurred_at": str(touchpoint.occurred_at)},
-        )
+        values = {"steps": steps, "occurred_at": str(opened_at), **read}
+        draft.fact("action_suppressed", sop.name, new=reason, rule=rule, values=values)
         return
-    first = sop.steps[0]
-    due = touchpoint.occurred_at + first.after
-    journey = Journey(sop.version, touchpoint.event_id, touchpoint.occurred_at, first.name, due)
-    _put(draft, sop.name, journey)
+    first = body.steps[body.first]
+    wanted = wanted_at(draft, first, opened_at)
+    journey = Journey(sop.version, draft.cause_id, opened_at, first.name, max(wanted, draft.at))
     draft.fact(
         "journey_entered",
         sop.name,
@@ -82,43 +158,25 @@ def _enter(draft: Draft, sop: Sop, touchpoint: Touchpoint) -> None:
             "entry_key": journey.entry_key,
             "sop_version": str(sop.version),
             "steps": steps,
-            "due_at": str(due),
+            "due_at": str(journey.due),
+            **read,
         },
     )
+    arrive(draft, Place(sop, body, journey), first.name, told=True)
 
 
-def _suppression(draft: Draft, sop: Sop, touchpoint: Touchpoint) -> str:
-    """Return why the event may not open the journey; empty if it may."""
-    if touchpoint.backfill:
-        return "backfill"
-    if draft.at - touchpoint.occurred_at > sop.entry_age:
-        return "too_old"
-    if sop.name in draft.profile.journeys:
-        return "already_entered"
-    return _exit_reason(sop, draft.profile)
-
-
-def _exit_reason(sop: Sop, profile: Profile) -> str:
-    for name, holds in sop.exits:
-        if holds(profile):
-            return name
-    return ""
-
-
-def _close(draft: Draft, name: str, journey: Journey, reason: str) -> None:
-    closed = Journey(
-        journey.version, journey.entry_key, journey.opened_at, journey.step, journey.due, reason
-    )
-    _put(draft, name, closed)
-    draft.fact(
-        "journey_exited",
-        name,
-        old=journey.step,
-        new=reason,
-        rule=f"sops.{name}.exit_on",
-        values={"entry_key": journey.entry_key, "frequency": str(draft.profile.frequency)},
-    )
-
-
-def _put(draft: Draft, name: str, journey: Journey) -> None:
-    draft.profile.journeys = {**draft.profile.journeys, name: journey}
+def _suppression(draft: Draft, sop: Sop, touchpoint: Touchpoint | None) -> str:
+    """Return why the journey may not be opened; empty if it may."""
+    if touchpoint is not None:
+        if touchpoint.backfill:
+            return "backfill"
+        if draft.at - touchpoint.occurred_at > sop.entry_age:
+            return "too_old"
+    last = draft.profile.journeys.get(sop.name)
+    if last is not None:
+        if not last.ended or sop.pause is None or last.entry_key == draft.cause_id:
+            return "already_entered"
+        if draft.at < last.ended_at + sop.pause:
+            return "too_soon"
+    found = exit_of(draft, sop.bodies[sop.version], touchpoint)
+    return found[0] if found else ""

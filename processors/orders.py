@@ -11,7 +11,8 @@ only when there are ``ORDERS_AT_MOST``. From the first settlement on, a refund o
 is taken as one of a settled order: it reduces the monetary value exactly, but not the frequency.
 """
 
-from processors.draft import Draft, Rejected
+from processors.draft import TEXT_AT_MOST, Draft, Rejected, require_short
+from processors.points import Points, earn, money_points, order_points
 from schemas.profile import Order, Profile
 from schemas.records import Touchpoint
 
@@ -49,6 +50,9 @@ def refund(draft: Draft, touchpoint: Touchpoint) -> None:
     before = draft.profile.orders.get(order_id)
     if before is None and draft.profile.settled_orders:
         draft.profile.monetary_minor -= amount
+        points = draft.playbook.points
+        if points is not None:
+            _earn(draft, touchpoint.occurred_at, -money_points(points, amount))
         return
     before = before or _UNSEEN
     refunded = before.refunded + amount
@@ -68,6 +72,8 @@ def _order(draft: Draft, paid: int, refunded: int, paid_at: int | None) -> Order
 def _money(draft: Draft, touchpoint: Touchpoint) -> tuple[str, int]:
     payload = touchpoint.payload
     order_id, amount, currency = payload["order_id"], payload["amount_minor"], payload["currency"]
+    if len(order_id) > TEXT_AT_MOST:
+        require_short(order_id, "an order id")
     if currency != draft.playbook.currency:
         raise Rejected(
             "currency",
@@ -104,9 +110,22 @@ def _replace(draft: Draft, order_id: str, before: Order, after: Order) -> None:
         profile.last_paid_at = _latest(profile)
     elif after.counts:
         profile.last_paid_at = _later(profile.last_paid_at, after.paid_at)
+    if draft.playbook.points is not None:
+        _move_points(draft, draft.playbook.points, before, after)
     held = len(profile.orders)
     if held > ORDERS_KEPT and held % _LOOK_EVERY == 0:
         _settle(profile, draft.at - draft.playbook.lateness)
+
+
+def _move_points(draft: Draft, points: Points, before: Order, after: Order) -> None:
+    """Take back what the order brought before, and give what it brings now, each at its time."""
+    for order, sign in ((before, -1), (after, 1)):
+        if order.paid_at is not None:
+            _earn(draft, order.paid_at, sign * order_points(points, order))
+
+
+def _earn(draft: Draft, at: int, amount: int) -> None:
+    earn(draft.profile, draft.playbook.tiers, at, amount, draft.at)
 
 
 def _settle(profile: Profile, oldest_open: int) -> None:

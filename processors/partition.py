@@ -44,6 +44,10 @@ class Effects:
     rejected: list[tuple[int, str, str]] = field(default_factory=list)
 
 
+class StuckTimerError(RuntimeError):
+    """A timer that fired and is due again at once: a fault of the program that would never end."""
+
+
 class Partition:
     """The people of one partition.
 
@@ -114,6 +118,11 @@ class Partition:
             outcome = fire(profile, first, self._playbook)
             self._keep(user_id, outcome, effects)
             profile = outcome.profile
+            if first in timers(profile, self._playbook):
+                raise StuckTimerError(
+                    f"the timer {first.cause_id} of {user_id!r} fired and is still due: whatever "
+                    "it does must move its own time on"
+                )
         if due is not None:
             self._due.enter(user_id, due)
 

@@ -1,71 +1,31 @@
 """The compiled playbook: plain attributes and closures, ready for the fold."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas.playbook import PlaybookSpec, SopSpec
-from schemas.profile import Profile
+from processors import rules, windows
+from processors.outreach import Outreach, compile_outreach
+from processors.points import Points, Tiers, compile_points, compile_tiers
+from processors.rules import Asked, Rule, compile_rules
+from processors.sops import Sop, compile_sop
+from processors.windows import Window
+from schemas.playbook import PlaybookSpec
+from schemas.rules import payload_rules
 
-_DAY = 86_400_000
-
-ExitCondition = Callable[[Profile], bool]
-EntryCondition = Callable[[Profile, Profile], bool]
-
-
-def _first_order(before: Profile, after: Profile) -> bool:
-    return before.frequency == 0 and after.frequency == 1
-
-
-def _always(_before: Profile, _after: Profile) -> bool:
-    return True
-
-
-ENTRY_CONDITIONS: Mapping[str, EntryCondition] = {"first_order": _first_order, "always": _always}
-"""Conditions of ``enter.when``: on the profile before and after the event."""
-
-EXIT_CONDITIONS: Mapping[str, ExitCondition] = {
-    "second_order": lambda profile: profile.frequency > 1,
-    "no_order": lambda profile: profile.frequency == 0,
-}
-"""Conditions of ``exit_on``: on the profile after any event."""
+_ORDERS = ("order_paid", "order_refunded")
 
 
 @dataclass(frozen=True, slots=True)
 class RfmCuts:
-    """The least that scores H: ``recency`` in milliseconds, ``monetary_minor`` in minor units."""
+    """The least that scores H: ``recency`` in milliseconds, ``monetary_minor`` in minor units.
+
+    ``source`` says where the cuts are from: ``fixed``, or the version of the means.
+    """
 
     recency: int
     frequency: int
     monetary_minor: int
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of an SOP, ``after`` milliseconds from the entry event."""
-
-    name: str
-    after: int
-    family: str
-    template: str
-    sender_role: str
-    params: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Sop:
-    """A standard operating procedure: what opens it, its steps, what closes it early."""
-
-    name: str
-    version: int
-    entry_age: int
-    enters: EntryCondition
-    exits: tuple[tuple[str, ExitCondition], ...]
-    steps: tuple[Step, ...]
-
-    def position(self, step: str) -> int | None:
-        """Return the place of the step of that name; None if the SOP has no such step."""
-        names = [known.name for known in self.steps]
-        return names.index(step) if step in names else None
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +36,18 @@ class Playbook:
         touch_ranks: AIPL rank (``processors.stages.AIPL``) by the kind of event.
         sops: SOPs by name.
         entries: SOPs by the kind of event that may open them.
+        edges: SOPs that a condition opens when it becomes true.
+        edges_by_kind: Those whose condition a kind of event may change.
+        outreach: What every action has to pass.
+        rules: Tags and stage machines, in the order in which they are judged.
+        rules_by_kind: Those that a kind of event may change.
+        windows: What is kept of past events, by kind.
+        window_keys: Their names in profiles.
+        tags: Names of the tags.
+        machines: Names of the stage machines that are kept in the profile.
+        points: What earns points; None without points.
+        tiers: What gives a tier; None without tiers.
+        earning: Kinds of events that may change points.
     """
 
     name: str
@@ -89,16 +61,37 @@ class Playbook:
     new_for: int
     sops: Mapping[str, Sop]
     entries: Mapping[str, tuple[Sop, ...]]
+    edges: tuple[Sop, ...]
+    edges_by_kind: Mapping[str, tuple[Sop, ...]]
+    outreach: Outreach
+    rules: tuple[Rule, ...]
+    rules_by_kind: Mapping[str, tuple[Asked, ...]]
+    windows: Mapping[str, tuple[Window, ...]]
+    window_keys: frozenset[str]
+    tags: frozenset[str]
+    machines: frozenset[str]
+    points: Points | None
+    tiers: Tiers | None
+    earning: frozenset[str]
 
 
 def compile_playbook(spec: PlaybookSpec) -> Playbook:
     """Turn a checked playbook into the one that the fold runs."""
     aipl = spec.stages.aipl
     touches = ((1, aipl.awareness), (2, aipl.interest), (4, aipl.loyalty))
-    sops = {sop.name: _compile_sop(sop) for sop in spec.sops}
+    outreach = compile_outreach(spec)
+    sops = {sop.name: compile_sop(sop, outreach.opt_out) for sop in spec.sops}
     entries: dict[str, tuple[Sop, ...]] = {}
-    for sop in spec.sops:
-        entries[sop.enter.event] = (*entries.get(sop.enter.event, ()), sops[sop.name])
+    for sop in sops.values():
+        for kind in sop.kinds:
+            entries[kind] = (*entries.get(kind, ()), sop)
+    edges = tuple(sop for sop in sops.values() if not sop.kinds)
+    means = spec.rfm.means
+    judged, given = compile_rules(spec), _built_in(spec)
+    asked = [
+        *(each for rule in judged.values() for each in rule.conditions),
+        *(each for sop in sops.values() for each in sop.conditions()),
+    ]
     return Playbook(
         name=spec.name,
         version=spec.version,
@@ -106,30 +99,35 @@ def compile_playbook(spec: PlaybookSpec) -> Playbook:
         min_order_minor=spec.min_order_minor,
         lateness=spec.lateness,
         dedupe_window=spec.dedupe_window,
-        rfm=RfmCuts(spec.rfm.recency_days * _DAY, spec.rfm.frequency, spec.rfm.monetary_minor),
+        rfm=RfmCuts(*spec.rfm.cuts(), f"means {means.version}" if means else "fixed"),
         touch_ranks={kind: rank for rank, kinds in touches for kind in kinds},
         new_for=spec.stages.customer.new_for,
         sops=sops,
         entries=entries,
+        edges=edges,
+        edges_by_kind={
+            kind: tuple(sop for sop in edges if sop.may_turn(kind)) for kind in payload_rules()
+        },
+        outreach=outreach,
+        rules=tuple(judged.values()),
+        rules_by_kind=rules.by_kind(judged, given),
+        windows=windows.by_kind(window for each in asked for window in each.needs),
+        window_keys=frozenset(window.key for each in asked for window in each.needs),
+        tags=frozenset(tag.name for tag in spec.tags),
+        machines=frozenset({"engagement", "tier", *(each.name for each in spec.stages.machines)}),
+        points=compile_points(spec.points) if spec.points else None,
+        tiers=compile_tiers(spec.tiers) if spec.tiers else None,
+        earning=frozenset(given["stage:tier"]),
     )
 
 
-def _compile_sop(sop: SopSpec) -> Sop:
-    return Sop(
-        name=sop.name,
-        version=sop.version,
-        entry_age=sop.entry_age,
-        enters=ENTRY_CONDITIONS[sop.enter.when],
-        exits=tuple((name, EXIT_CONDITIONS[name]) for name in sop.exit_on),
-        steps=tuple(
-            Step(
-                name=step.name,
-                after=step.after,
-                family=step.action.family,
-                template=step.action.template,
-                sender_role=step.action.sender_role,
-                params=dict(step.action.params),
-            )
-            for step in sop.steps
-        ),
-    )
+def _built_in(spec: PlaybookSpec) -> dict[str, tuple[str, ...]]:
+    """Return the kinds of events that may change what is built in and conditions read."""
+    aipl, points = spec.stages.aipl, spec.points
+    earning = () if points is None else tuple(kind for each in points.events for kind in each.event)
+    return {
+        "segment": _ORDERS,
+        "stage:aipl": (*aipl.awareness, *aipl.interest, *aipl.loyalty, *_ORDERS),
+        "stage:customer": _ORDERS,
+        "stage:tier": (*earning, *_ORDERS),
+    }

@@ -4,32 +4,10 @@ Each letter is H at or above the playbook's cut. R is H while the last order tha
 ``recency`` old, that instant included. Recency falls with the clock alone: a timer rescores.
 """
 
-from typing import NamedTuple
-
 from processors.draft import Draft
 from processors.playbook import Playbook
 from schemas.profile import Profile
-
-
-class Segment(NamedTuple):
-    """One of the eight: its name here, its Chinese name, and the other name in use."""
-
-    name: str
-    chinese: str
-    also: str = ""
-
-
-SEGMENTS = {
-    "HHH": Segment("important_value", "重要价值", "高价值客户"),
-    "LHH": Segment("important_keep", "重要保持", "重要唤回"),
-    "HLH": Segment("important_develop", "重要发展", "重要深耕"),
-    "LLH": Segment("important_retain", "重要挽留"),
-    "HHL": Segment("general_value", "一般价值", "潜力客户"),
-    "LHL": Segment("general_keep", "一般保持", "一般维持"),
-    "HLL": Segment("general_develop", "一般发展", "新客户"),
-    "LLL": Segment("general_retain", "一般挽留", "流失客户"),
-}
-"""The segments by their letters for R, F and M."""
+from schemas.segments import SEGMENTS
 
 _RECENT = {segment.name for letters, segment in SEGMENTS.items() if letters[0] == "H"}
 
@@ -62,12 +40,14 @@ def rescore(draft: Draft) -> None:
         rule="rfm",
         values={
             "letters": scored,
+            "cuts": draft.playbook.rfm.source,
             "last_paid_at": "" if profile.last_paid_at is None else str(profile.last_paid_at),
             "frequency": str(profile.frequency),
             "monetary_minor": str(profile.monetary_minor),
         },
     )
     profile.segment = segment
+    draft.changed.add("segment")
 
 
 def rescore_due(profile: Profile, playbook: Playbook) -> int | None:

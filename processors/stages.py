@@ -12,9 +12,7 @@ from processors.draft import Draft
 from processors.playbook import Playbook
 from schemas.profile import Profile
 from schemas.records import Touchpoint
-
-AIPL = ("", "awareness", "interest", "purchase", "loyalty")
-"""AIPL stages by rank; 0 is a person without any touch."""
+from schemas.segments import AIPL
 
 _PURCHASE, _LOYALTY = 3, 4
 _REPEAT = 2  # orders
@@ -71,3 +69,4 @@ def _customer(profile: Profile, now: int, playbook: Playbook) -> str:
 
 def _state(draft: Draft, subject: str, old: str, new: str, values: dict[str, str]) -> None:
     draft.fact("stage_changed", subject, old=old, new=new, rule=f"stages.{subject}", values=values)
+    draft.changed.add(f"stage:{subject}")

@@ -14,18 +14,21 @@ class TimerKind(IntEnum):
 
     CUSTOMER = 1
     RFM = 2
-    STEP = 3
+    CONDITION = 3
+    STEP = 4
 
 
 class Timer(NamedTuple):
     """Something that the clock alone will do to a profile.
 
     Timers sort in the order of firing: by time; at the same instant stages and segment come before
-    the steps of journeys, and these go by the name of the SOP.
+    the steps of journeys, and these go by the priority of the SOP, which ``rank`` negates, and then
+    by its name. So where a cap leaves room for one, the SOP of the highest priority has it.
     """
 
     due: int
     kind: TimerKind
+    rank: int = 0
     sop: str = ""
     step: str = ""
 
@@ -42,13 +45,14 @@ class Timer(NamedTuple):
 def timers(profile: Profile, playbook: Playbook) -> list[Timer]:
     """Return the timers that wait in the profile, in the order in which they will fire."""
     waiting = [
-        Timer(journey.due, TimerKind.STEP, name, journey.step)
+        Timer(journey.due, TimerKind.STEP, _rank(name, playbook), name, journey.visit)
         for name, journey in profile.journeys.items()
         if not journey.ended
     ]
     for kind, due in (
         (TimerKind.CUSTOMER, restage_due(profile, playbook)),
         (TimerKind.RFM, rescore_due(profile, playbook)),
+        (TimerKind.CONDITION, profile.turn),
     ):
         if due is not None:
             waiting.append(Timer(due, kind))
@@ -62,7 +66,15 @@ def next_due(profile: Profile, playbook: Playbook) -> int | None:
     aged = restage_due(profile, playbook)
     if aged is not None and (due is None or aged < due):
         due = aged
+    turn = profile.turn
+    if turn is not None and (due is None or turn < due):
+        due = turn
     for journey in profile.journeys.values():
         if not journey.ended and (due is None or journey.due < due):
             due = journey.due
     return due
+
+
+def _rank(name: str, playbook: Playbook) -> int:
+    sop = playbook.sops.get(name)
+    return -sop.priority if sop else 0

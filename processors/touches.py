@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from processors.draft import Draft
+from processors.draft import Draft, require_short
 from processors.identity import event_hash
 from processors.orders import pay, refund
+from processors.rules import manual_tag
 from schemas.profile import Mark, Scalar
 from schemas.records import Touchpoint
 
@@ -20,8 +21,11 @@ def set_consent(draft: Draft, touchpoint: Touchpoint) -> None:
 
 
 def set_attribute(draft: Draft, touchpoint: Touchpoint) -> None:
-    """Note the value of an attribute; null removes it."""
+    """Note the value of an attribute; null removes it. A tag of the playbook is noted as such."""
     payload = touchpoint.payload
+    if manual_tag(touchpoint) in draft.playbook.tags:
+        require_short(payload["value"], "the value of a tag")
+        return
     draft.profile.attributes = _written(
         draft.profile.attributes, payload["name"], payload["value"], touchpoint
     )
@@ -63,7 +67,12 @@ def _written(
     """Return the marks with the value in, if it is the last written, and the oldest one out.
 
     The stamps of a name only grow, so the latest names are the same in any order of arrival.
+
+    Raises:
+        Rejected: a text is too long to keep.
     """
+    require_short(name, "a name")
+    require_short(value, "a value")
     tie = int.from_bytes(event_hash(touchpoint.event_id))
     known = marks.get(name)
     if known is not None and (known.at, known.tie) >= (touchpoint.occurred_at, tie):

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -96,6 +97,20 @@ def _repeated(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int
         yield from _repeated(value, (*place, key))
 
 
+def causes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors without those that follow from others.
+
+    A list counts as too short when one of its items is wrong.
+    """
+    places = [error["loc"] for error in errors]
+    return [
+        error
+        for error in errors
+        if error["type"] != "too_short"
+        or not any(place[: len(error["loc"])] == error["loc"] != place for place in places)
+    ]
+
+
 def explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Place, str]:
     """Return the place of a validation error and a sentence with the cure."""
     place = error["loc"]
@@ -104,24 +119,42 @@ def explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Place, str]:
     if error["type"] == "extra_forbidden":
         known = _fields_at(model, place[:-1])
         return place, "is not a key here" + or_rather(str(place[-1]), known)
-    message = error["msg"].removeprefix("Input should be ")
-    if message == error["msg"]:
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if error["msg"].endswith(message) and "Input should be" not in error["msg"]:
         return place, message
     return place, f"{error['input']!r} should be {message}"
 
 
 def _fields_at(model: type[BaseModel], place: Place) -> Mapping[str, Any]:
-    """Return the keys that the model has at a place."""
+    """Return the keys that the model has at a place; none where no model is."""
+    annotation: Any = model
     for key in place:
-        if isinstance(key, str):
-            model = _model_in(model.model_fields[key].annotation)
-    return model.model_fields
+        annotation = _inside(_plain(annotation), key)
+    return _keys(_plain(annotation))
 
 
-def _model_in(annotation: Any) -> type[BaseModel]:
-    """Return the model of a field: the annotation itself, or the item of ``tuple[Model, ...]``."""
-    model: type[BaseModel] = get_args(annotation)[0] if get_args(annotation) else annotation
-    return model
+def _inside(annotation: Any, key: int | str) -> Any:
+    """Return the annotation of what is under a key of a model, a mapping or a list."""
+    if get_origin(annotation) is dict:
+        return get_args(annotation)[1]
+    if get_origin(annotation) in {tuple, list}:
+        return get_args(annotation)[0]
+    return _keys(annotation).get(str(key))
+
+
+def _plain(annotation: Any) -> Any:
+    """Return the annotation without its metadata, and without ``| None``."""
+    while get_origin(annotation) in {Annotated, Union, UnionType}:
+        annotation = next(each for each in get_args(annotation) if each is not NoneType)
+    return annotation
+
+
+def _keys(annotation: Any) -> dict[str, Any]:
+    """Return what the keys of a model hold, by the names that the YAML uses."""
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return {}
+    fields = annotation.model_fields
+    return {field.alias or name: field.annotation for name, field in fields.items()}
 
 
 def spell(place: Place) -> str:

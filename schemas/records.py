@@ -46,6 +46,12 @@ class Action(msgspec.Struct, frozen=True, gc=False):
     step: str
     cause_kind: str
     cause_id: str
+    channel: str = ""
+    sender: str = ""
+    purpose: str = ""
+    needs_confirmation: bool = False
+    requested_at: int = 0
+    expires_at: int = 0
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False):

@@ -5,8 +5,8 @@ from playbook_yaml import SHIPPED
 from strategies import DAY, START
 
 from processors.partition import Partition
-from processors.rfm import SEGMENTS
 from schemas.records import Touchpoint
+from schemas.segments import SEGMENTS
 
 
 def partition_with(*orders: tuple[int, int]) -> Partition:

@@ -8,8 +8,8 @@ from playbook_yaml import SHIPPED
 from strategies import DAY
 
 from processors.partition import Partition
-from processors.rfm import SEGMENTS
 from schemas.records import Action, Touchpoint
+from schemas.segments import SEGMENTS
 from schemas.shipped import shipped
 
 Purchases = dict[str, list[tuple[int, int]]]

@@ -20,7 +20,7 @@ from clickhouse_driver.writer import write_binary_str
 
 from schemas.records import Action, DeadLetter, Fact, Touchpoint
 from sinks import migrations
-from sinks.migrations import Migration, migrate
+from sinks.migrations import Migration, drift, migrate
 from sinks.summary import revenue, rows_by_table
 from sinks.tables import ACTIONS, DEAD_LETTERS, FACTS, TABLES, TOUCHPOINTS, Place
 from sinks.warehouse import Warehouse, WarehouseRefused, open_warehouse
@@ -72,6 +72,12 @@ ACTION = Action(
     step="remind",
     cause_kind="timer",
     cause_id="second-purchase/remind@1",
+    channel="wecom",
+    sender="li",
+    purpose="marketing",
+    needs_confirmation=True,
+    requested_at=AT + 1,
+    expires_at=AT + 2,
 )
 DEAD_LETTER = DeadLetter("touchpoints", 1, 5, AT, "truncated", "it ends early", None, b"\x00\xff")
 
@@ -223,15 +229,16 @@ def test_migrating_again_changes_nothing(warehouse: Warehouse) -> None:
     warehouse.insert("facts", FACTS.columns, [FACTS.row(PLACE, FACT)])
     assert migrate(warehouse) == []
     assert rows_by_table(warehouse)["facts"] == 1
-    recorded = warehouse.query("SELECT version, name FROM migrations FINAL")
-    assert recorded == [(1, "tables_of_the_log")]
+    recorded = warehouse.query("SELECT version, name FROM migrations FINAL ORDER BY 1")
+    assert recorded == [(each.version, each.name) for each in migrations.shipped_migrations()]
+    assert recorded[:2] == [(1, "tables_of_the_log"), (2, "how_to_perform_an_action")]
 
 
 def test_a_migration_that_died_half_way_is_finished(warehouse: Warehouse) -> None:
     """The next run completes what a crash left, before it is recorded."""
     warehouse.execute("TRUNCATE TABLE migrations")
     warehouse.execute("DROP TABLE actions SYNC")
-    assert [migration.version for migration in migrate(warehouse)] == [1]
+    assert migrate(warehouse) == migrations.shipped_migrations()
     assert rows_by_table(warehouse)["actions"] == 0
 
 
@@ -239,7 +246,10 @@ def test_an_edited_migration_is_refused(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A migration whose text changed after it was applied stops the program."""
-    edited = [Migration(1, "tables_of_the_log", "SELECT 1;\n")]
+    edited = [
+        Migration(1, "tables_of_the_log", "SELECT 1;\n"),
+        *migrations.shipped_migrations()[1:],
+    ]
     monkeypatch.setattr(migrations, "shipped_migrations", lambda: edited)
     with pytest.raises(WarehouseRefused, match="never edit an applied migration"):
         migrate(warehouse)
@@ -247,7 +257,7 @@ def test_an_edited_migration_is_refused(
 
 def test_a_newer_warehouse_is_refused(warehouse: Warehouse) -> None:
     """A program older than the tables does not write to them."""
-    warehouse.insert("migrations", ("version", "name", "digest"), [(2, "later", "?")])
+    warehouse.insert("migrations", ("version", "name", "digest"), [(99, "later", "?")])
     with pytest.raises(WarehouseRefused, match="upgrade touchline"):
         migrate(warehouse)
 
@@ -300,3 +310,24 @@ def _native_block(columns: list[tuple[str, str]], row: tuple[Any, ...]) -> bytes
         write_column(context, name, type_, [value], buffer)
     buffer.flush()
     return out.getvalue()
+
+
+def test_a_sample_of_people_reads_its_part_of_the_table(warehouse: Warehouse) -> None:
+    """Rows of before the migration and after it are there in the order of people, too."""
+    warehouse.execute(
+        "INSERT INTO touchpoints (event_id, user_id, kind, topic, partition, offset) "
+        "SELECT toString(number), toString(number), 'page_viewed', 't', 0, number "
+        "FROM numbers(300000)"
+    )
+    tenth = f"FROM touchpoints WHERE cityHash64(user_id) <= {2**64 // 10}"
+    plan = warehouse.query(f"EXPLAIN SELECT count(), max(occurred_at) {tenth}")
+    assert any("by_person" in line for (line,) in plan)
+    ((people,),) = warehouse.query(f"SELECT count() {tenth}")
+    assert 29_000 < people < 31_000
+
+
+def test_a_column_that_is_missing_is_named(warehouse: Warehouse) -> None:
+    """What another hand did to the tables is found before the sink stops at it."""
+    assert drift(warehouse) == []
+    warehouse.execute("ALTER TABLE facts DROP COLUMN rule")
+    assert drift(warehouse) == [("facts", "rule")]

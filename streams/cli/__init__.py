@@ -4,14 +4,21 @@ import sys
 
 import click
 
+from streams.cli.ask import ask
+from streams.cli.backtest import backtest
+from streams.cli.board import board
 from streams.cli.demo import demo
+from streams.cli.explain import explain, why_not
 from streams.cli.funnel import funnel
+from streams.cli.letters import dead_letters
 from streams.cli.output import EXPECTED, fail
+from streams.cli.playbook import playbook
 from streams.cli.profiles import profiles
 from streams.cli.publish import publish
 from streams.cli.run import sink, worker
 from streams.cli.simulate import simulate
 from streams.cli.topics import topics
+from streams.cli.warehouse import warehouse
 
 HELP = """Touchline: a real-time engine for private-domain operation.
 
@@ -22,6 +29,8 @@ playbook asks for go out on trigger topics, and every one of them can be explain
 First steps:
   touchline demo                      the whole line on real purchases, nothing to install
   touchline simulate events.jsonl     what a playbook would do with these events, without Kafka
+  touchline explain --user U --events events.jsonl    one person's story, with every reason
+  touchline playbook check my.yaml    before you use it
 \b
 On a Kafka of your own:
   touchline topics create             once
@@ -30,6 +39,7 @@ On a Kafka of your own:
   touchline publish events.jsonl      publishes touchpoints
   touchline profiles U123             one person, live
   touchline funnel repeat-purchase    a funnel of the playbook
+  touchline dead-letters redrive      gives mended records back to the line
 
 Every setting is a flag or a variable TOUCHLINE_<NAME>; the flag wins.
 """
@@ -41,7 +51,10 @@ def cli() -> None:
     """Group the commands."""
 
 
-for command in (demo, worker, sink, publish, topics, simulate, profiles, funnel):
+for command in (
+    demo, worker, sink, publish, topics, playbook, simulate, backtest, explain, why_not, profiles,
+    funnel, dead_letters, ask, board, warehouse,
+):  # fmt: skip
     cli.add_command(command)
 
 

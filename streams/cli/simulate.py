@@ -10,22 +10,33 @@ import msgspec
 
 from processors.partition import Effects, Partition
 from processors.playbook import compile_playbook
-from schemas.jsonlines import LineError, parse_time, read_lines
+from schemas.jsonlines import parse_time
 from schemas.playbook import find_playbook
 from schemas.profile import dump
+from streams.cli.history import read_events
 from streams.cli.output import err, load_settings, print_json, progress, settings_options
 
 BATCH = 1000
 
 
-@click.command()
-@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
-@settings_options("playbook")
-@click.option(
+def _read_time(text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_time(int(text) if text.isdecimal() else text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+until_option = click.option(
     "--until",
     callback=lambda _context, _option, text: _read_time(text),
     help="Let the clock run on to this time: ISO 8601 with an offset, or milliseconds since 1970.",
 )
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@settings_options("playbook")
+@until_option
 @click.option("--profiles", "show", flag_value="profiles", help="Print the canonical dump.")
 @click.option("--actions", "show", flag_value="actions", help="Print the actions, JSON lines.")
 @click.option("--facts", "show", flag_value="facts", help="Print the facts, JSON lines.")
@@ -42,8 +53,8 @@ def simulate(file: Path, until: int | None, show: str | None, **flags: Any) -> N
     partition = Partition(playbook, {})
     totals = Effects()
     rejected = 0
-    with click.open_file(str(file), "rb") as stream, progress() as bar:
-        lines = bar.track(_touchpoints(stream, str(file), partition), description="folding")
+    with progress() as bar:
+        lines = bar.track(read_events(file), description="folding")
         while batch := list(itertools.islice(lines, BATCH)):
             effects = partition.apply(batch)
             rejected += len(effects.rejected)
@@ -53,23 +64,6 @@ def simulate(file: Path, until: int | None, show: str | None, **flags: Any) -> N
     if until is not None:
         _gather(totals, partition.advance(until), show)
     _print(partition, totals, rejected, show)
-
-
-def _read_time(text: str | None) -> int | None:
-    try:
-        return None if text is None else parse_time(int(text) if text.isdecimal() else text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def _touchpoints(stream: Any, source: str, partition: Partition) -> Any:
-    clock = partition.clock
-    for line in read_lines(stream, source=source):
-        if isinstance(line, LineError):
-            raise click.ClickException(str(line))
-        appended_at = line.appended_at or max(clock, line.touchpoint.occurred_at)
-        clock = max(clock, appended_at)
-        yield line.touchpoint, appended_at
 
 
 def _gather(totals: Effects, effects: Effects, show: str | None) -> None:

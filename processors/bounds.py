@@ -1,0 +1,53 @@
+"""How large a profile can get under a playbook, whatever happens to the person.
+
+The bound counts the bytes of the changelog, with every list full and every text as long as a
+profile keeps it, at four bytes a character. Real profiles are some hundred bytes.
+"""
+
+from processors.draft import TEXT_AT_MOST
+from processors.identity import EVENT_HASH_BYTES
+from processors.orders import ORDERS_AT_MOST
+from processors.playbook import Playbook
+from processors.rules import KeptTags
+from processors.touches import MARKS_AT_MOST
+from processors.windows import EVER, FUTURE_BUCKETS, Trail
+
+_NUMBER = 9
+_TEXT = 4 * TEXT_AT_MOST + 3
+_NAME = 64 + 2  # names of the playbook are ASCII
+_PATH = 3 * _NAME  # a rule's path is made of names
+_ORDER = _TEXT + 3 * _NUMBER + 2
+_MARK = 2 * _TEXT + 2 * _NUMBER + 1
+_TAG = _NAME + 2 * _TEXT + _NUMBER + _PATH + 1
+_ASSIGNED = _NAME + 4 * _NUMBER + _TEXT + 2 * _PATH + 3
+_SCALARS = 1_000  # counters, names of stages, and the names of the fields
+
+
+def profile_bound(playbook: Playbook) -> int:
+    """Return the most bytes that a profile's row takes, without its journeys."""
+    kept = sum(len(rule.tags) for rule in playbook.rules if isinstance(rule, KeptTags))
+    return (
+        _SCALARS
+        + _TEXT
+        + playbook.dedupe_window * EVENT_HASH_BYTES
+        + ORDERS_AT_MOST * _ORDER
+        + 3 * MARKS_AT_MOST * _MARK
+        + _windows(playbook)
+        + len(playbook.tags) * _TAG
+        + kept * _ASSIGNED
+        + len(playbook.machines) * 2 * _NAME
+    )
+
+
+def _windows(playbook: Playbook) -> int:
+    kept = {each.key: each for windows in playbook.windows.values() for each in windows}
+    size = 0
+    for window in kept.values():
+        if isinstance(window, Trail):
+            size += _NAME + window.kept * _NUMBER
+        else:
+            size += _NAME + (window.span // window.grain + FUTURE_BUCKETS) * 2 * _NUMBER
+    tiers = playbook.tiers
+    if tiers is not None and tiers.grain != EVER:
+        size += (tiers.reach + tiers.grace + FUTURE_BUCKETS) * 2 * _NUMBER
+    return size

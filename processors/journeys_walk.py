@@ -1,0 +1,183 @@
+"""A journey's way from step to step: arrival, what is due when, versions, and the end."""
+
+from typing import NamedTuple
+
+from processors.conditions import Condition
+from processors.draft import Draft
+from processors.sops import Body, Sop, Step
+from processors.zones import days_later, instant, next_time, zone_of
+from schemas.playbook.sops import END
+from schemas.profile import Journey
+from schemas.records import Touchpoint
+
+
+class Place(NamedTuple):
+    """Where a journey is: its SOP, the version it runs under, and itself."""
+
+    sop: Sop
+    body: Body
+    journey: Journey
+
+    @property
+    def step(self) -> Step:
+        """The step that is due next."""
+        return self.body.steps[self.journey.step]
+
+
+def locate(draft: Draft, name: str) -> Place | None:
+    """Find an open journey's place under the playbook in force.
+
+    A journey goes on under the version it entered with as long as the playbook carries it, else by
+    an explicit migration; where neither is there, it is closed and None returned.
+    """
+    journey, sop = draft.profile.journeys[name], draft.playbook.sops.get(name)
+    if sop is None:
+        close(draft, name, journey, "sop_removed")
+        return None
+    body = sop.bodies.get(journey.version)
+    if body is None:
+        target = sop.migrations.get(journey.version, {}).get(journey.step)
+        if target is None:
+            close(draft, name, journey, "version_gone")
+            return None
+        body = sop.bodies[sop.version]
+        journey = _migrate(draft, sop, journey, target)
+    if journey.step not in body.steps:
+        close(draft, name, journey, "step_removed")
+        return None
+    return Place(sop, body, journey)
+
+
+def leave_if_done(draft: Draft, place: Place, touchpoint: Touchpoint | None) -> bool:
+    """Close the journey if one of its exits holds; tell whether it did."""
+    found = exit_of(draft, place.body, touchpoint)
+    if found is None:
+        return False
+    name, condition = found
+    values = condition.values(draft.profile, touchpoint, draft.at)
+    close(draft, place.sop.name, place.journey, name, values)
+    return True
+
+
+def exit_of(
+    draft: Draft, body: Body, touchpoint: Touchpoint | None
+) -> tuple[str, Condition] | None:
+    """Return the first exit that holds."""
+    for name, condition in body.exits:
+        if condition.holds(draft.profile, touchpoint, draft.at):
+            return name, condition
+    return None
+
+
+def wanted_at(draft: Draft, step: Step, opened_at: int) -> int:
+    """Return when a step is due by the playbook, for a person who arrives at it now."""
+    if step.wait is not None:
+        return draft.at + step.wait.timeout
+    base = draft.at + step.delay if step.after is None else opened_at + step.after
+    if step.at is None:
+        return base
+    zone = zone_of(draft.profile, draft.playbook.outreach.zone)
+    if step.on is not None:
+        return instant(step.on, step.at, zone)
+    if step.days is not None:
+        return days_later(opened_at, step.days, step.at, zone)
+    return next_time(base, step.at, zone)
+
+
+def arrive(draft: Draft, place: Place, name: str, *, told: bool = False) -> None:
+    """Take the journey to a step, and on as far as it goes without the clock.
+
+    Each turn of the loop is a visit, and visits are bounded, so it ends whatever the steps are.
+
+    Args:
+        draft: The profile in the making.
+        place: Where the journey is; its own step is over.
+        name: The step to go to, or ``end``.
+        told: Whether a fact has told already when this first step is due.
+    """
+    sop, body, journey = place
+    while name != END:
+        step = body.steps[name]
+        visits = journey.visits
+        if step.returns:
+            visits = {**visits, name: visits.get(name, 0) + 1}
+            if visits[name] > body.max_visits:
+                close(draft, sop.name, journey, "visits_exhausted")
+                return
+        wanted = wanted_at(draft, step, journey.opened_at)
+        due = max(wanted, draft.at)
+        journey = journey.__replace__(step=name, due=due, wanted=wanted, visits=visits)
+        put(draft, sop.name, journey)
+        place = Place(sop, body, journey)
+        if step.wait is not None:
+            state_step(draft, place, "wait_started", due_at=str(due))
+            if not step.wait.condition.holds(draft.profile, None, draft.at):
+                return
+            end_wait(draft, place, "met", None)
+        elif step.on is not None and wanted < draft.at:
+            state_step(draft, place, "step_skipped", "date_passed", wanted_at=str(wanted))
+        else:
+            if not told:
+                state_step(draft, place, "step_scheduled", due_at=str(due))
+            return
+        name, told = step.then, False
+    close(draft, sop.name, journey, "completed")
+
+
+def end_wait(draft: Draft, place: Place, how: str, touchpoint: Touchpoint | None) -> None:
+    """State that a wait was met or timed out, with the values that decided."""
+    wait = place.step.wait
+    values = wait.condition.values(draft.profile, touchpoint, draft.at) if wait else {}
+    state_step(draft, place, "wait_ended", how, **values)
+
+
+def state_step(draft: Draft, place: Place, kind: str, new: str = "", **values: str) -> None:
+    """State what became of the journey's step."""
+    sop, journey = place.sop, place.journey
+    draft.fact(
+        kind,
+        f"{sop.name}/{journey.visit}",
+        new=new,
+        rule=f"sops.{sop.name}.steps.{place.step.name}",
+        values={"entry_key": journey.entry_key, **values},
+    )
+
+
+def close(
+    draft: Draft, name: str, journey: Journey, reason: str, values: dict[str, str] | None = None
+) -> None:
+    """End the journey, and state why."""
+    put(draft, name, journey.__replace__(ended=reason, ended_at=draft.at))
+    draft.fact(
+        "journey_exited",
+        name,
+        old=journey.step,
+        new=reason,
+        rule=f"sops.{name}.goal" if reason == "goal" else f"sops.{name}.exit_on",
+        values={
+            "entry_key": journey.entry_key,
+            "frequency": str(draft.profile.frequency),
+            **(values or {}),
+        },
+    )
+
+
+def put(draft: Draft, name: str, journey: Journey) -> None:
+    """Write the journey into the draft."""
+    draft.profile.journeys = {**draft.profile.journeys, name: journey}
+
+
+def _migrate(draft: Draft, sop: Sop, journey: Journey, target: str) -> Journey:
+    step = sop.bodies[sop.version].steps[target]
+    visits = {target: 1} if step.returns else {}
+    new = journey.__replace__(version=sop.version, step=target, visits=visits)
+    put(draft, sop.name, new)
+    draft.fact(
+        "journey_migrated",
+        sop.name,
+        old=f"{journey.version}/{journey.step}",
+        new=f"{sop.version}/{target}",
+        rule=f"sops.{sop.name}.migrate",
+        values={"entry_key": journey.entry_key, "due_at": str(journey.due)},
+    )
+    return new

@@ -1,0 +1,114 @@
+"""Limits of reaching out: quiet hours and frequency caps, against the ledger in the profile.
+
+The ledger holds the actions that some cap still counts, so its size is bounded by the caps: at most
+``at_most`` for each cap and key. Should senders be so many that ``LEDGER_AT_MOST`` is reached, no
+further action is requested until there is room: a limit is never guessed.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from processors.zones import instant, local, minute_of_day
+from schemas.profile import Sent
+
+LEDGER_AT_MOST = 256
+_DAY = 86_400_000
+# Two days more than the period has: so far apart are the days of two zones at most.
+_LONGEST = {"day": 3 * _DAY, "week": 9 * _DAY, "month": 33 * _DAY}
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Hours without actions, from minute ``start`` of the local day to before minute ``end``."""
+
+    start: int
+    end: int
+    defer: bool
+    families: frozenset[str]
+    rule: str
+
+    def until(self, now: int, zone: ZoneInfo) -> int | None:
+        """Return the first end of the quiet hours after ``now``; None if it is not quiet."""
+        minute = minute_of_day(now, zone)
+        if self.start < self.end:
+            silent = self.start <= minute < self.end
+        else:
+            silent = minute >= self.start or minute < self.end
+        if not silent:
+            return None
+        today = local(now, zone).date()
+        # Twice each: where clocks go back, the end may come a second time.
+        ends = (
+            instant(today + timedelta(days=days), self.end, zone, fold=fold)
+            for days in (0, 1, 2)
+            for fold in (0, 1)
+        )
+        return min(end for end in ends if end > now)
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most so many actions: ``within`` a rolling time, or (0) in a calendar ``period``."""
+
+    name: str
+    at_most: int
+    within: int
+    period: str
+    each: frozenset[str]
+    channels: frozenset[str]
+    families: frozenset[str]
+    defer: bool
+
+    def counts(self, action: Sent) -> bool:
+        """Tell whether the cap is about this kind of action at all."""
+        return action.family in self.families and (
+            not self.channels or action.channel in self.channels
+        )
+
+    def full_until(self, ledger: Iterable[Sent], wanted: Sent, zone: ZoneInfo) -> int | None:
+        """Return when there may be room for the action; None if there is room now."""
+        alike = [sent for sent in ledger if self._alike(sent, wanted)]
+        times = sorted(sent.at for sent in alike if self._open(sent, wanted.at, zone))
+        if len(times) < self.at_most:
+            return None
+        if self.within:
+            return times[-self.at_most] + self.within
+        return instant(_next_period(local(wanted.at, zone).date(), self.period), 0, zone)
+
+    def keeps(self, sent: Sent, now: int) -> bool:
+        """Tell whether an action of the ledger may still count, in whatever zone is next."""
+        return self.counts(sent) and sent.at > now - (self.within or _LONGEST[self.period])
+
+    def _alike(self, sent: Sent, wanted: Sent) -> bool:
+        return (
+            self.counts(sent)
+            and ("channel" not in self.each or sent.channel == wanted.channel)
+            and ("sender" not in self.each or sent.sender == wanted.sender)
+        )
+
+    def _open(self, sent: Sent, now: int, zone: ZoneInfo) -> bool:
+        if self.within:
+            return sent.at > now - self.within
+        # A change of zone may put the past into a later day than now: it counts all the same.
+        days = local(sent.at, zone).date(), local(now, zone).date()
+        return _period(days[0], self.period) >= _period(days[1], self.period)
+
+
+def still_counted(ledger: Iterable[Sent], caps: Collection[Cap], now: int) -> tuple[Sent, ...]:
+    """Return the actions that a cap may still count."""
+    return tuple(sent for sent in ledger if any(cap.keeps(sent, now) for cap in caps))
+
+
+def _period(day: date, period: str) -> date:
+    """Return the first day of the day, week (from Monday) or month."""
+    if period == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if period == "month" else day
+
+
+def _next_period(day: date, period: str) -> date:
+    first = _period(day, period)
+    days = {"day": 1, "week": 7, "month": 31}[period]
+    return _period(first + timedelta(days=days), period)

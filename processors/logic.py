@@ -1,0 +1,131 @@
+"""Conditions and their logic: what the fold asks, however it was composed."""
+
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+
+from processors.checks import Matches
+from processors.windows import Window
+from schemas.profile import Profile
+from schemas.records import Touchpoint
+
+Holds = Callable[[Profile, Touchpoint | None, int], bool]
+Values = Callable[[Profile, Touchpoint | None, int], dict[str, str]]
+Turns = Callable[[Profile, int], int | None]
+
+
+def never(_profile: Profile, _now: int) -> int | None:
+    """Say that the clock alone changes nothing."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled condition.
+
+    Attributes:
+        holds: Whether it holds for the profile, the event at hand (None for a timer) and now.
+        values: What it read, for facts: a text by the name of each reading.
+        turns: The first instant after now at which the clock alone may change it; None if never.
+            It may be early, never late.
+        needs: The windows that it looks into.
+        triggers: The events that may change it, but for what is derived from them: by kind, what
+            their fields must pass; None for nothing.
+        reads: What it reads of what is derived: ``tag:<name>``, ``stage:<machine>``, ``segment``.
+        asks_event: Whether it looks at the event at hand, and so holds for that event only.
+    """
+
+    holds: Holds
+    values: Values
+    turns: Turns = never
+    needs: frozenset[Window] = frozenset()
+    triggers: Mapping[str, tuple[Matches | None, ...]] = field(default_factory=dict)
+    reads: frozenset[str] = frozenset()
+    asks_event: bool = False
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of events that may change it, but for what is derived from them."""
+        return frozenset(self.triggers)
+
+    def concerns(self, touchpoint: Touchpoint, changed: AbstractSet[str]) -> bool:
+        """Tell whether the event, or what it ``changed`` of what is derived, may change it."""
+        if not self.reads.isdisjoint(changed):
+            return True
+        tests = self.triggers.get(touchpoint.kind, ())
+        return any(matches is None or matches(touchpoint) for matches in tests)
+
+
+def triggered(
+    kinds: Iterable[str], matches: Matches | None = None
+) -> dict[str, tuple[Matches | None, ...]]:
+    """Return the triggers of a condition that such events may change."""
+    return dict.fromkeys(sorted(kinds), (matches,))
+
+
+def all_of(parts: list[Condition]) -> Condition:
+    """Return the condition that holds when all its parts do."""
+    if len(parts) == 1:
+        return parts[0]
+    first, *others = (part.holds for part in parts)
+
+    def holds(profile: Profile, touchpoint: Touchpoint | None, now: int) -> bool:
+        if not first(profile, touchpoint, now):
+            return False
+        for test in others:  # noqa: SIM110 - all() would cost a generator each time
+            if not test(profile, touchpoint, now):
+                return False
+        return True
+
+    return _composed(parts, holds)
+
+
+def any_of(parts: list[Condition]) -> Condition:
+    """Return the condition that holds when one of its parts does."""
+    if len(parts) == 1:
+        return parts[0]
+    tests = tuple(part.holds for part in parts)
+
+    def holds(profile: Profile, touchpoint: Touchpoint | None, now: int) -> bool:
+        for test in tests:  # noqa: SIM110 - any() would cost a generator each time
+            if test(profile, touchpoint, now):
+                return True
+        return False
+
+    return _composed(parts, holds)
+
+
+def negated(part: Condition) -> Condition:
+    """Return the condition that holds when this one does not."""
+    return replace(
+        part,
+        holds=lambda profile, touchpoint, now: not part.holds(profile, touchpoint, now),
+    )
+
+
+def _composed(parts: list[Condition], holds: Holds) -> Condition:
+    clocks = tuple(part.turns for part in parts if part.turns is not never)
+    triggers: dict[str, tuple[Matches | None, ...]] = {}
+    for part in parts:
+        for kind, tests in part.triggers.items():
+            triggers[kind] = (*triggers.get(kind, ()), *tests)
+
+    def values(profile: Profile, touchpoint: Touchpoint | None, now: int) -> dict[str, str]:
+        read: dict[str, str] = {}
+        for part in parts:
+            read |= part.values(profile, touchpoint, now)
+        return read
+
+    def turns(profile: Profile, now: int) -> int | None:
+        dues = [due for turn in clocks if (due := turn(profile, now)) is not None]
+        return min(dues) if dues else None
+
+    return Condition(
+        holds=holds,
+        values=values,
+        turns=turns if clocks else never,
+        needs=frozenset().union(*(part.needs for part in parts)),
+        triggers=triggers,
+        reads=frozenset().union(*(part.reads for part in parts)),
+        asks_event=any(part.asks_event for part in parts),
+    )

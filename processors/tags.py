@@ -1,0 +1,133 @@
+"""Tags: held ones follow their conditions, kept ones the latest event that spoke of them.
+
+Both are a function of the set of events and of now, so disorder and repeats do not matter: a held
+tag as far as its condition is, a kept tag as far as its rules look at nothing but the event. A kept
+tag whose rule also looks at tags, stages or windows is given as of the event's arrival.
+"""
+
+from processors.checks import text
+from processors.draft import TEXT_AT_MOST, Draft
+from processors.identity import event_hash
+from processors.rules import HeldTags, KeptTags, TagRule, manual_tag
+from processors.windows import EVER
+from schemas.profile import Assigned, Profile, Scalar, Tag
+from schemas.records import Touchpoint
+
+
+def hold(draft: Draft, held: HeldTags, touchpoint: Touchpoint | None) -> None:
+    """Bring held tags up to the draft's time: the first rule that gives a value has its tag."""
+    profile, now = draft.profile, draft.at
+    giving, value = None, None
+    for rule in held.rules:
+        draft.look_again(rule.condition.turns(profile, now))
+        if value is None and rule.condition.holds(profile, touchpoint, now):
+            giving, value = rule, _value(draft, rule, touchpoint)
+    if value is None:
+        giving = None
+    for rule in held.rules:
+        if rule.tag in profile.tags and (giving is None or rule.tag != giving.tag):
+            _take(draft, rule.tag, "tag_removed", rule.path, _read(draft, rule, touchpoint))
+    if giving is not None:
+        _give(draft, giving.tag, value, giving.path, _read(draft, giving, touchpoint))
+
+
+def keep(draft: Draft, kept: KeptTags, touchpoint: Touchpoint | None) -> None:
+    """Let the event have its say on kept tags, and take away the one whose time is over.
+
+    Of tags that exclude each other, the one given last is there, unless it was taken away later or
+    its time is over; the one before it does not come back.
+    """
+    heard = {} if touchpoint is None else _hear(draft, kept, touchpoint)
+    profile = draft.profile
+    words = [(tag, profile.assigned[tag]) for tag in kept.tags if tag in profile.assigned]
+    if not words:
+        return
+    last, word = max(words, key=lambda each: each[1].given)
+    over = word.given[0] + kept.ttls.get(last, EVER)
+    wanted = word.given >= word.taken and word.value is not None
+    stamped = {"given_at": str(word.given[0])}
+    if wanted and draft.at <= over < EVER:
+        draft.look_again(over + 1)
+    for tag in kept.tags:
+        if tag in profile.tags and not (tag == last and wanted and draft.at <= over):
+            expired = tag == last and wanted
+            by = word.taken_by if tag == last else word.given_by
+            if expired:
+                _take(draft, tag, "tag_expired", f"tags.{tag}.ttl", stamped)
+            else:
+                _take(draft, tag, "tag_removed", by, heard.get(by) or stamped)
+    if wanted and draft.at <= over:
+        _give(draft, last, word.value, word.given_by, heard.get(word.given_by) or stamped)
+
+
+def drop_retired(draft: Draft) -> None:
+    """Take the tags away that the playbook no longer has."""
+    for tag in sorted(draft.profile.tags.keys() - draft.playbook.tags):
+        _take(draft, tag, "tag_removed", "tags", {"playbook_version": str(draft.playbook.version)})
+
+
+def _hear(draft: Draft, kept: KeptTags, touchpoint: Touchpoint) -> dict[str, dict[str, str]]:
+    """Note what the event says of the tags; return what was read, by the rule's path."""
+    profile = draft.profile
+    heard = {}
+    stamp = (touchpoint.occurred_at, int.from_bytes(event_hash(touchpoint.event_id)))
+    for rule in kept.rules:
+        if rule.condition.holds(profile, touchpoint, draft.at):
+            value = _value(draft, rule, touchpoint)
+            heard[rule.path] = rule.condition.values(profile, touchpoint, draft.at)
+            _note(profile, rule.tag, value, rule.path, stamp)
+    by_hand = manual_tag(touchpoint)
+    if by_hand in kept.tags:
+        value = touchpoint.payload["value"]
+        _note(
+            profile, by_hand, None if value is False else _clipped(value), f"tags.{by_hand}", stamp
+        )
+    return heard
+
+
+def _note(profile: Profile, tag: str, value: Scalar, path: str, stamp: tuple[int, int]) -> None:
+    """Write down that the tag was given, or taken away where the value is None."""
+    known = profile.assigned.get(tag, Assigned())
+    if value is None and stamp > known.taken:
+        said = Assigned(known.given, stamp, known.value, known.given_by, path)
+    elif value is not None and stamp > known.given:
+        said = Assigned(stamp, known.taken, value, path, known.taken_by)
+    else:
+        return
+    profile.assigned = {**profile.assigned, tag: said}
+
+
+def _value(draft: Draft, rule: TagRule, touchpoint: Touchpoint | None) -> Scalar:
+    if rule.attribute:
+        mark = draft.profile.attributes.get(rule.attribute)
+        return None if mark is None else _clipped(mark.value)
+    if rule.field and touchpoint is not None:
+        return _clipped(touchpoint.payload.get(rule.field, getattr(touchpoint, rule.field, None)))
+    return rule.value
+
+
+def _clipped(value: Scalar) -> Scalar:
+    return value[:TEXT_AT_MOST] if isinstance(value, str) else value
+
+
+def _read(draft: Draft, rule: TagRule, touchpoint: Touchpoint | None) -> dict[str, str]:
+    return rule.condition.values(draft.profile, touchpoint, draft.at)
+
+
+def _give(draft: Draft, tag: str, value: Scalar, path: str, values: dict[str, str]) -> None:
+    known = draft.profile.tags.get(tag)
+    # True equals 1 in Python, but is another value of a tag.
+    if known is not None and known.value == value and type(known.value) is type(value):
+        return
+    old = "" if known is None else text(known.value)
+    draft.fact("tag_added", tag, old=old, new=text(value), rule=path, values=values)
+    given = Tag(value, draft.at, draft.cause_id, path)
+    draft.changed.add(f"tag:{tag}")
+    draft.profile.tags = {**draft.profile.tags, tag: given}
+
+
+def _take(draft: Draft, tag: str, kind: str, path: str, values: dict[str, str]) -> None:
+    gone = draft.profile.tags[tag]
+    draft.fact(kind, tag, old=text(gone.value), rule=path, values=values)
+    draft.changed.add(f"tag:{tag}")
+    draft.profile.tags = {name: each for name, each in draft.profile.tags.items() if name != tag}

@@ -1,0 +1,55 @@
+"""Local time: the person's zone, days and times of day, exact across changes of the clocks.
+
+A local time that a change skips is taken with the offset before the change, so it moves forward by
+the length of the gap; of one that comes twice the first is taken. These are the rules of RFC 5545,
+section 3.3.5, and what ``zoneinfo`` does with ``fold=0``.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from schemas.profile import Profile
+from schemas.timezones import load_zone, zone_names
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def zone_of(profile: Profile, default: str) -> ZoneInfo:
+    """Return the zone that the attribute ``timezone`` names; the default if it names none."""
+    mark = profile.attributes.get("timezone")
+    if mark is not None and mark.value in zone_names():
+        return load_zone(str(mark.value))
+    return load_zone(default)
+
+
+def local(at: int, zone: ZoneInfo) -> datetime:
+    """Return an instant as the wall clock of the zone shows it."""
+    return (_EPOCH + at * _MILLISECOND).astimezone(zone)
+
+
+def minute_of_day(at: int, zone: ZoneInfo) -> int:
+    """Return the minutes since midnight that the wall clock shows."""
+    shown = local(at, zone)
+    return shown.hour * 60 + shown.minute
+
+
+def instant(day: date, minute: int, zone: ZoneInfo, *, fold: int = 0) -> int:
+    """Return the instant of a local day and minute; ``fold=1`` takes the second of two."""
+    shown = datetime(
+        day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=zone, fold=fold
+    )
+    return (shown - _EPOCH) // _MILLISECOND
+
+
+def next_time(at: int, minute: int, zone: ZoneInfo) -> int:
+    """Return the first instant at or after ``at`` that is this time of day."""
+    day = local(at, zone).date()
+    while (found := instant(day, minute, zone)) < at:
+        day += timedelta(days=1)
+    return found
+
+
+def days_later(at: int, days: int, minute: int, zone: ZoneInfo) -> int:
+    """Return this time of day, so many calendar days after the local day of ``at``."""
+    return instant(local(at, zone).date() + timedelta(days=days), minute, zone)

@@ -1,0 +1,154 @@
+"""Write the page on every key: ``python -m schemas.playbook > docs/playbook-keys.md``.
+
+It is made from the models that check playbooks, so it cannot say anything else than they do.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from schemas.playbook.base import DAY
+from schemas.playbook.editor import playbook_json_schema
+from schemas.rules import payload_rules
+
+_HEAD = """\
+# Every key of a playbook
+
+Made from the models in `schemas/playbook/` by `python -m schemas.playbook > docs/playbook-keys.md`.
+[playbook.md](playbook.md) explains them with examples. A key without a default has to be there.
+"""
+_UNITS = (("d", DAY), ("h", 3_600_000), ("m", 60_000), ("s", 1_000))
+_TYPES = {"integer": "whole number", "number": "number", "boolean": "true or false"}
+_PATTERNS = {
+    "^[a-z0-9]+(-[a-z0-9]+)*$": "name: lower case words joined by hyphens",
+    "^[A-Z]{3}$": "three capital letters (ISO 4217)",
+    "^([01][0-9]|2[0-3]):[0-5][0-9]$": 'time of day: `"09:30"`',
+}
+
+
+def render_keys() -> str:
+    """Return the page: a section for each kind of mapping, a row for each key."""
+    schema = playbook_json_schema()
+    kinds = {"PlaybookSpec": schema, **schema["$defs"]}
+    return "\n".join([_HEAD, *(_section(name, kinds[name]) for name in _reached(kinds))])
+
+
+def _reached(kinds: dict[str, Any]) -> list[str]:
+    """Return the names of the mappings from the whole down, each once."""
+    found = ["PlaybookSpec"]
+    for name in found:  # grows while it is walked through
+        found += [each for each in dict.fromkeys(_links(kinds[name])) if each not in found]
+    return found
+
+
+def _links(node: Any) -> Iterator[str]:
+    """Yield the mappings that a part of the schema refers to."""
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield _named(node)
+        for key, part in node.items():
+            if key != "$defs":
+                yield from _links(part)
+    elif isinstance(node, list):
+        for part in node:
+            yield from _links(part)
+
+
+def _section(name: str, kind: dict[str, Any]) -> str:
+    lead = kind.get("description", "").partition("\n\n")[0].replace("\n", " ").replace("``", "`")
+    rows = [
+        f"| `{key}` | {_takes(part)} | {_default(part, required=key in kind.get('required', ()))} |"
+        for key, part in kind["properties"].items()
+    ]
+    return "\n".join(
+        [
+            f"## {_title(name)}",
+            "",
+            lead,
+            "",
+            "| key | takes | default |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _takes(part: dict[str, Any]) -> str:
+    """Say in words what a key takes."""
+    if "$ref" in part:
+        title = _title(_named(part))
+        return f"[{title}](#{title.lower().replace(' ', '-')})"
+    if "anyOf" in part:
+        words = [_takes(each) for each in part["anyOf"] if each.get("type") != "null"]
+        return ", or ".join(dict.fromkeys(words))
+    if "enum" in part:
+        kinds = part["enum"] == list(payload_rules())
+        return "kind of event" if kinds else " or ".join(f"`{each}`" for each in part["enum"])
+    return _plain(part)
+
+
+def _plain(part: dict[str, Any]) -> str:
+    """Say what a part takes that is no other mapping, no choice and no alternative."""
+    match part["type"]:
+        case "array":
+            return f"list of {_takes(part['items'])}"
+        case "object":
+            return _mapping(part)
+        case "string":
+            return _text(part)
+        case list() as several:
+            return " or ".join(_TYPES.get(each, "text") for each in several)
+        case known:
+            return _TYPES[known] + _limits(part)
+
+
+def _mapping(part: dict[str, Any]) -> str:
+    if "properties" in part:
+        return "mapping with " + " and ".join(f"`{key}`" for key in part["properties"])
+    values = [part.get("additionalProperties"), *part.get("patternProperties", {}).values()]
+    return "mapping of names to " + next(_takes(each) for each in values if each)
+
+
+def _text(part: dict[str, Any]) -> str:
+    pattern = part.get("pattern", "")
+    if pattern.endswith("([dhms])$"):
+        return "duration: `30d`"
+    return _PATTERNS.get(pattern, "date: `2026-12-18`" if part.get("format") == "date" else "text")
+
+
+def _limits(part: dict[str, Any]) -> str:
+    least, most = part.get("minimum"), part.get("maximum")
+    if least is not None and most is not None:
+        return f", {least} to {most}"
+    return "" if least is None else f", from {least}"
+
+
+def _default(part: dict[str, Any], *, required: bool) -> str:
+    if required:
+        return ""
+    value = part.get("default")
+    if isinstance(value, dict) and value:
+        return "as said there"
+    if value in (None, [], {}, ""):
+        return "none"
+    if _takes(part).startswith("duration") and isinstance(value, int):
+        unit, length = next(each for each in _UNITS if value % each[1] == 0)
+        return f"`{value // length}{unit}`"
+    if isinstance(value, list):
+        return ", ".join(f"`{each}`" for each in value)
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _named(part: dict[str, Any]) -> str:
+    return str(part["$ref"]).rpartition("/")[2]
+
+
+def _title(name: str) -> str:
+    """Return ``Quiet hours`` for ``QuietHoursSpec``."""
+    words = "".join(f" {each.lower()}" if each.isupper() else each for each in name)
+    return words.removesuffix(" spec").strip().capitalize()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_keys())

@@ -1,0 +1,84 @@
+"""Read a playbook, and say everything that is wrong with it by line and cure."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from schemas.playbook.checks import name_problems
+from schemas.playbook.sops import sop_problems
+from schemas.playbook.whole import PlaybookSpec
+from schemas.playbook_errors import (
+    Place,
+    PlaybookError,
+    PlaybookYaml,
+    Problem,
+    causes,
+    explain,
+    spell,
+)
+from schemas.shipped import shipped
+
+
+def load_playbook(path: Path | str) -> PlaybookSpec:
+    """Read and check a playbook.
+
+    Raises:
+        PlaybookError: it cannot be used; the message has every problem with its line and cure.
+        OSError: the file cannot be read.
+    """
+    path = Path(path)
+    try:
+        document = PlaybookYaml(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise PlaybookError(path, [Problem(line, "playbook", f"{error.problem}")]) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PlaybookError(path, [Problem(1, "playbook", f"is no YAML text: {error}")]) from error
+    found = [(place, line, "is here twice") for place, line in document.repeated_keys()]
+    spec = None
+    try:
+        spec = PlaybookSpec.model_validate(document.value)
+        wrong = list(_contradictions(spec))
+    except ValidationError as error:
+        errors = causes(error.errors(include_url=False))
+        wrong = [explain(each, PlaybookSpec) for each in errors]
+    found += [(place, document.line(place), message) for place, message in wrong]
+    if found or spec is None:
+        problems = [Problem(line, spell(place), message) for place, line, message in found]
+        raise PlaybookError(path, sorted(problems, key=lambda each: each.line))
+    return spec
+
+
+def find_playbook(name: str) -> PlaybookSpec:
+    """Read the shipped playbook of this name, or the YAML file at this path.
+
+    Raises:
+        PlaybookError: it cannot be used.
+        OSError: there is no such file.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return load_playbook(name)
+    return load_playbook(shipped(f"playbooks/{name}.yaml"))
+
+
+def _contradictions(spec: PlaybookSpec) -> Iterator[tuple[Place, str]]:
+    """Yield what is wrong between parts that are each right."""
+    yield from _repeats(("sops",), [sop.name for sop in spec.sops])
+    yield from _repeats(("funnels",), [funnel.name for funnel in spec.funnels])
+    yield from _repeats(("caps",), [cap.name for cap in spec.caps])
+    yield from name_problems(spec)
+    yield from sop_problems(spec.sops, spec.consent)
+    staged: dict[str, str] = {}
+    for stage, kinds in spec.stages.aipl:
+        for kind in kinds:
+            if staged.setdefault(kind, stage) != stage:
+                at: Place = ("stages", "aipl", stage)
+                yield at, f"has {kind!r}, which {staged[kind]} has already: keep one"
+
+
+def _repeats(place: Place, names: list[str]) -> Iterator[tuple[Place, str]]:
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            yield (*place, position, "name"), f"{name!r} is taken by one above: choose another"

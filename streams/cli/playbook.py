@@ -1,0 +1,77 @@
+"""``touchline playbook``: check a playbook, show it, and export its schema for editors."""
+
+import json
+from typing import Any
+
+import click
+from rich.tree import Tree
+
+from processors.playbook import compile_playbook
+from schemas.playbook import find_playbook, playbook_json_schema
+from streams.cli.output import json_option, out, print_json
+
+
+@click.group()
+def playbook() -> None:
+    """Check a playbook before it is used, show what it says, or export its JSON Schema."""
+
+
+@playbook.command()
+@click.argument("name")
+@json_option
+def check(name: str, as_json: bool) -> None:
+    """Check the playbook NAME (a YAML file, or the name of a shipped one).
+
+    Every problem is named with its line, its place and what would be right; exit code 1 if there
+    is any.
+    """
+    spec = find_playbook(name)
+    compile_playbook(spec)
+    found = {"name": spec.name, "version": spec.version, "sops": [sop.name for sop in spec.sops]}
+    if as_json:
+        print_json(found)
+    else:
+        sops = f"{len(spec.sops)} SOP{'' if len(spec.sops) == 1 else 's'}"
+        click.echo(f"{name} is right: {spec.name} version {spec.version}, {sops}", err=True)
+
+
+@playbook.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show the playbook NAME with all its defaults filled in."""
+    spec = find_playbook(name)
+    document: dict[str, Any] = spec.model_dump(mode="json")
+    if as_json:
+        print_json(document)
+        return
+    tree = Tree(f"[bold]{spec.name}[/] version {spec.version}")
+    _grow(tree, {key: value for key, value in document.items() if key not in {"name", "version"}})
+    out.print(tree)
+
+
+@playbook.command()
+def schema() -> None:
+    """Print the JSON Schema of playbooks, by which editors complete and check them."""
+    click.echo(json.dumps(playbook_json_schema(), indent=2, ensure_ascii=False))
+
+
+def _grow(tree: Tree, value: Any) -> None:
+    """Add a mapping or a list to the tree; what is empty or unset is left out."""
+    items = value.items() if isinstance(value, dict) else enumerate(value, 1)
+    for key, part in items:
+        if part in (None, [], {}, ""):
+            continue
+        label = part.get("name", key) if isinstance(part, dict) else key
+        if isinstance(part, dict | list) and not _is_plain(part):
+            _grow(tree.add(f"[bold]{label}[/]"), part)
+        else:
+            tree.add(f"{label}: {_plain(part)}")
+
+
+def _is_plain(part: Any) -> bool:
+    return isinstance(part, list) and not any(isinstance(each, dict | list) for each in part)
+
+
+def _plain(part: Any) -> str:
+    return ", ".join(map(str, part)) if isinstance(part, list) else str(part)

@@ -1,0 +1,439 @@
+"""Journeys, story by story: what opens one, what is due when, and what ends it."""
+
+import pytest
+from journeys_people import DAY, HOUR, JOIN, MINUTE, Person, book, sop, step, wait, when
+
+from processors import partition
+from processors.fold import Outcome
+from processors.partition import StuckTimerError
+
+NOON = when("2026-03-02 12:00")
+MONDAY = "2026-03-02 "
+
+
+def test_only_the_event_asked_for_opens_a_journey() -> None:
+    """A filter on the event's fields lets one page in and leaves others out."""
+    enter = {"event": "page_viewed", "where": {"page": {"starts_with": "/course/"}}}
+    ann = Person(book(sop(step("hi"), enter=enter)), NOON)
+    ann.does("page_viewed", page="/about", category="", duration_ms=0)
+    assert ann.told("journey_entered") == []
+    ann.does("page_viewed", page="/course/1", category="", duration_ms=0)
+    assert ann.told("journey_entered") == [("journey_entered", "tour", "hi")]
+    assert ann.steps == ["hi"]
+
+
+def test_an_event_opens_a_journey_only_while_its_condition_holds() -> None:
+    """A condition beside the event is asked with the event already in the profile."""
+    enter = JOIN | {"condition": {"attribute": {"name": "city", "equals": "Xi'an"}}}
+    ann = Person(book(sop(step("hi"), enter=enter)), NOON)
+    ann.joins()
+    ann.does("attribute_set", name="city", value="Xi'an")
+    assert ann.steps == []
+    ann.joins()
+    assert ann.steps == ["hi"]
+
+
+def test_a_condition_opens_a_journey_when_it_becomes_true() -> None:
+    """Only the edge counts: staying true opens nothing again, falling and rising does."""
+    enter = {"condition": {"attribute": {"name": "score", "at_least": 5}}}
+    ann = Person(book(sop(step("hi"), enter=enter, reentry="after_exit")), NOON)
+    for score in (3, 6, 7, 8, 2, 9):
+        ann.waits(HOUR)
+        ann.does("attribute_set", name="score", value=score)
+    assert [action.entry_key for action in ann.actions] == ["e2", "e6"]
+
+
+def test_an_sop_that_is_gone_leaves_nothing_behind_for_its_edge() -> None:
+    """What is remembered of a condition goes with its SOP."""
+    enter = {"condition": {"attribute": {"name": "score", "at_least": 5}}}
+    with_it, without = book(sop(step("hi"), enter=enter)), book(version=2)
+    ann = Person(with_it, NOON)
+    ann.does("attribute_set", name="score", value=6)
+    assert ann.profile.holding == ("tour",)
+    ann.under(without).joins()
+    assert ann.profile.holding == ()
+
+
+def test_a_condition_on_the_event_at_hand_is_over_with_it() -> None:
+    """Each event that satisfies it is an edge of its own, one right after the other too."""
+    enter = {"condition": {"event": "message_received", "attribute": {"name": "vip"}}}
+    ann = Person(book(sop(step("hi"), enter=enter, reentry="after_exit")), NOON)
+    ann.does("attribute_set", name="vip", value=True)
+    ann.does("message_received", intent="", length=1)
+    ann.does("message_received", intent="", length=1)
+    assert [action.entry_key for action in ann.actions] == ["e2", "e3"]
+
+
+def test_silence_opens_a_journey_by_the_clock_alone() -> None:
+    """Two weeks without a view open the journey, though nothing happens at all."""
+    enter = {"condition": {"not_done": {"event": "page_viewed", "for": "14d"}}}
+    ann = Person(book(sop(step("miss-you"), enter=enter)), NOON)
+    ann.does("page_viewed", page="/", category="", duration_ms=0)
+    ann.waits(14 * DAY)
+    assert ann.steps == []
+    ann.waits(1)
+    assert (ann.steps, ann.times) == (["miss-you"], [NOON + 14 * DAY + 1])
+
+
+def test_steps_count_from_the_entry_or_from_the_step_before() -> None:
+    """``after`` is measured from the entry, ``delay`` from when the step before was over."""
+    tour = sop(step("a", after="1h"), step("b", delay="30m"), step("c", after="3h"))
+    ann = Person(book(tour), NOON)
+    ann.joins()
+    ann.waits(DAY)
+    assert list(zip(ann.steps, ann.times, strict=True)) == [
+        ("a", NOON + HOUR),
+        ("b", NOON + HOUR + 30 * MINUTE),
+        ("c", NOON + 3 * HOUR),
+    ]
+
+
+def test_a_step_waits_for_the_local_time_of_the_person() -> None:
+    """Nine o'clock is that of the person's zone, the playbook's without one."""
+    playbook = book(sop(step("morning", after="2h", at="09:00")), timezone="Asia/Shanghai")
+    ann, bob = Person(playbook, NOON), Person(playbook, NOON, "bob")
+    bob.lives_in("America/New_York")
+    for person in (ann, bob):
+        person.joins()
+        person.waits(3 * DAY)
+    assert ann.times == [when("2026-03-03 09:00", "Asia/Shanghai")]
+    assert bob.times == [when(MONDAY + "09:00", "America/New_York")]
+
+
+def test_an_unknown_zone_is_that_of_the_playbook() -> None:
+    """A value that names no zone, or a path, is as good as none."""
+    playbook = book(sop(step("morning", at="09:00")), timezone="Asia/Shanghai")
+    for value in ("Mars/Olympus", "../../etc/passwd", 8, None, ""):
+        ann = Person(playbook, NOON)
+        ann.does("attribute_set", name="timezone", value=value)
+        ann.joins()
+        ann.waits(DAY)
+        assert ann.times == [when("2026-03-03 09:00", "Asia/Shanghai")]
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "at", "due"),
+    [
+        ("Europe/Berlin", "2026-03-29", "02:30", "2026-03-29T03:30:00+02:00"),
+        ("Europe/Berlin", "2026-10-25", "02:30", "2026-10-25T02:30:00+02:00"),
+        ("America/New_York", "2026-03-08", "02:15", "2026-03-08T03:15:00-04:00"),
+        ("America/New_York", "2026-11-01", "01:15", "2026-11-01T01:15:00-04:00"),
+        ("Australia/Lord_Howe", "2026-10-04", "02:10", "2026-10-04T02:40:00+11:00"),
+        ("Australia/Lord_Howe", "2026-04-05", "01:45", "2026-04-05T01:45:00+11:00"),
+        ("Asia/Shanghai", "2026-03-29", "02:30", "2026-03-29T02:30:00+08:00"),
+    ],
+)
+def test_local_times_are_right_where_clocks_change(zone: str, day: str, at: str, due: str) -> None:
+    """A time that is skipped moves forward by the gap; of one that comes twice the first counts."""
+    ann = Person(book(sop(step("night", date=day, at=at)), timezone=zone), when("2026-03-01 00:00"))
+    ann.joins()
+    ann.waits(400 * DAY)
+    assert ann.times == [when(due[:-6], "UTC") - _offset(due[-6:])]
+
+
+def _offset(text: str) -> int:
+    sign = -1 if text[0] == "-" else 1
+    return sign * (int(text[1:3]) * HOUR + int(text[4:6]) * MINUTE)
+
+
+def test_calendar_days_count_from_the_local_day_of_entry() -> None:
+    """Day 1 at nine is tomorrow morning, however late today it is."""
+    playbook = book(sop(step("next", days=1, at="09:00")), timezone="Asia/Shanghai")
+    ann = Person(playbook, when(MONDAY + "23:50", "Asia/Shanghai"))
+    ann.joins()
+    ann.waits(3 * DAY)
+    assert ann.times == [when("2026-03-03 09:00", "Asia/Shanghai")]
+
+
+def test_a_date_that_has_passed_is_skipped() -> None:
+    """Nobody is reminded of a day that is over; the journey goes on with the next step."""
+    tour = sop(step("exam", date="2026-01-10", at="09:00"), step("hi"))
+    ann = Person(book(tour), NOON)
+    ann.joins()
+    assert ann.steps == ["hi"]
+    assert ann.told("step_skipped") == [("step_skipped", "tour/exam", "date_passed")]
+
+
+def test_a_late_entry_is_requested_when_it_arrives_and_says_for_when_it_was() -> None:
+    """A step whose time had passed at entry tells both times, due and requested."""
+    ann = Person(book(sop(step("hi", after="1h"))), NOON)
+    ann.joins(ago=5 * HOUR)
+    (action,) = ann.actions
+    assert (action.due_at, action.requested_at) == (NOON - 4 * HOUR, NOON)
+
+
+REPLY = {"event": "message_received"}
+TALK = sop(
+    step("ask"),
+    wait("reply", **{"for": REPLY, "timeout": "2d", "then": "thank", "else": "nudge"}),
+    step("thank", then="end"),
+    step("nudge", action={"template": "nudge"}),
+)
+
+
+def test_a_wait_ends_with_what_it_waits_for() -> None:
+    """A reply within the time leads one way, and says which event it was."""
+    ann = Person(book(TALK), NOON)
+    ann.joins()
+    ann.waits(DAY)
+    ann.does("message_received", intent="", length=3)
+    assert ann.steps == ["ask", "thank"]
+    assert ann.told("wait_started", "wait_ended", "journey_exited") == [
+        ("wait_started", "tour/reply", ""),
+        ("wait_ended", "tour/reply", "met"),
+        ("journey_exited", "tour", "completed"),
+    ]
+    assert [f.cause_id for f in ann.facts if f.kind == "wait_ended"] == ["e2"]
+
+
+def test_a_wait_ends_with_its_time() -> None:
+    """Silence leads the other way, at the very end of the timeout."""
+    ann = Person(book(TALK), NOON)
+    ann.joins()
+    ann.waits(5 * DAY)
+    assert ann.steps == ["ask", "nudge"]
+    assert ann.times == [NOON, NOON + 2 * DAY]
+    assert ("wait_ended", "tour/reply", "timeout") in ann.told("wait_ended")
+
+
+def test_a_wait_for_a_state_that_is_there_already_is_no_wait() -> None:
+    """A condition that holds at the arrival lets the journey through at once."""
+    bought = {"segment": ["general_develop", "important_develop"]}
+    tour = sop(wait("buyer", **{"for": bought, "timeout": "9d", "else": "end"}), step("hi"))
+    ann = Person(book(tour), NOON)
+    ann.pays(amount=50)
+    ann.joins()
+    assert ann.steps == ["hi"]
+
+
+def test_a_wait_without_time_is_a_branch() -> None:
+    """A timeout of 0 asks once and goes on either way."""
+    rich = {"attribute": {"name": "vip", "equals": True}}
+    fork = wait("vip", **{"for": rich, "timeout": "0s", "then": "gift", "else": "hi"})
+    playbook = book(sop(fork, step("gift", then="end"), step("hi")))
+    ann, bob = Person(playbook, NOON), Person(playbook, NOON, "bob")
+    bob.does("attribute_set", name="vip", value=True)
+    ann.joins()
+    bob.joins()
+    assert (ann.steps, bob.steps) == (["hi"], ["gift"])
+
+
+def test_a_wait_can_be_met_by_the_clock() -> None:
+    """A condition that time makes true ends the wait at that moment, not at the timeout."""
+    quiet = {"not_done": {"event": "page_viewed", "for": "3d"}}
+    ann = Person(book(sop(wait("calm", **{"for": quiet, "timeout": "9d"}), step("hi"))), NOON)
+    ann.does("page_viewed", page="/", category="", duration_ms=0)
+    ann.joins()
+    ann.waits(20 * DAY)
+    assert ann.times == [NOON + 3 * DAY + 1]
+
+
+def test_a_guard_that_does_not_hold_skips_the_step() -> None:
+    """The condition is asked when the step is due; the fact has the value that decided."""
+    guard = {"attribute": {"name": "city", "equals": "Xi'an"}}
+    ann = Person(book(sop(step("local", after="1h", only_if=guard), step("all"))), NOON)
+    ann.joins()
+    ann.does("attribute_set", name="city", value="Beijing")
+    ann.waits(DAY)
+    assert ann.steps == ["all"]
+    (skipped,) = [fact for fact in ann.facts if fact.kind == "step_skipped"]
+    assert (skipped.subject, skipped.new) == ("tour/local", "guard")
+    assert "Beijing" in skipped.values.values()
+
+
+def test_texts_are_filled_from_the_profile() -> None:
+    """Parameters and sender take attributes, stage and friend; what is missing has its default."""
+    params = {
+        "greeting": "Dear {attribute.name|friend}, {{welcome}}",
+        "school": "{attribute.school|yours}",
+        "facts": "{stage.aipl} {frequency} {tag.none|-} {segment|none}",
+        "plain": "as it is",
+    }
+    ann = Person(book(sop(step("hi", action={"sender": "{friend}", "params": params}))), NOON)
+    ann.does("attribute_set", name="name", value="Ann {attribute.school}")
+    ann.does("friend_added", staff="li", way="")
+    ann.waits(1)
+    ann.does("friend_added", staff="wang", way="")
+    ann.joins()
+    (action,) = ann.actions
+    assert action.sender == "wang"
+    assert action.params == {
+        "greeting": "Dear Ann {attribute.school}, {welcome}",
+        "school": "yours",
+        "facts": "interest 0 - none",
+        "plain": "as it is",
+    }
+
+
+EXITS = sop(
+    step("later", after="9d", action={"purpose": "marketing", "channel": "wecom"}),
+    goal={"event": "order_paid"},
+    exit_on=["friend_removed", "refunded", "consent_withdrawn"],
+    exit_if={"moved": {"attribute": {"name": "city", "equals": "Xi'an"}}},
+)
+POLICY = {"consent": {"marketing": "opt_out"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "reason"),
+    [
+        ("order_paid", {"order_id": "o", "amount_minor": 1, "currency": "CNY"}, "goal"),
+        ("friend_removed", {"by_person": True}, "friend_removed"),
+        ("order_refunded", {"order_id": "o", "amount_minor": 1, "currency": "CNY"}, "refunded"),
+        (
+            "consent_changed",
+            {"purpose": "marketing", "on_channel": "*", "granted": False},
+            "consent_withdrawn",
+        ),
+        ("attribute_set", {"name": "city", "value": "Xi'an"}, "moved"),
+    ],
+)
+def test_a_journey_is_left_at_once(kind: str, payload: dict[str, object], reason: str) -> None:
+    """Goal, removal, refund, withdrawal or a condition end the journey with the event itself."""
+    ann = Person(book(EXITS, **POLICY), NOON)
+    ann.joins()
+    ann.does(kind, **payload)
+    assert ann.told("journey_exited") == [("journey_exited", "tour", reason)]
+    assert ann.facts[-1].cause_id == "e2"
+    ann.waits(20 * DAY)
+    assert ann.steps == []
+
+
+def test_an_exit_that_a_new_playbook_brings_holds_for_who_is_inside() -> None:
+    """The next step asks the exits in force, though no event came since."""
+    ann = Person(book(sop(step("hi", after="1d"))), NOON)
+    ann.does("attribute_set", name="city", value="Xi'an")
+    ann.joins()
+    moved = {"moved": {"attribute": {"name": "city", "equals": "Xi'an"}}}
+    ann.under(book(sop(step("hi", after="1d"), exit_if=moved))).waits(2 * DAY)
+    assert ann.steps == []
+    assert ann.told("journey_exited") == [("journey_exited", "tour", "moved")]
+
+
+def test_an_event_that_is_no_exit_leaves_the_journey_open() -> None:
+    """Another purpose withdrawn, or a removal that a newer friendship overrules, end nothing."""
+    ann = Person(book(EXITS, **POLICY), NOON)
+    ann.joins()
+    ann.consents(granted=False, purpose="service")
+    ann.does("friend_added", staff="li", way="")
+    ann.does("friend_removed", staff="li", by_person=True, ago=HOUR)
+    assert ann.told("journey_exited") == []
+    ann.waits(20 * DAY)
+    assert ann.steps == ["later"]
+
+
+@pytest.mark.parametrize(
+    ("reentry", "reasons"),
+    [
+        ("never", ["already_entered", "already_entered"]),
+        ("after_exit", []),
+        ({"after": "30d"}, ["too_soon"]),
+    ],
+)
+def test_who_was_there_comes_again_by_the_policy(reentry: object, reasons: list[str]) -> None:
+    """Never, whenever the last journey is over, or only a time after that."""
+    ann = Person(book(sop(step("hi"), reentry=reentry)), NOON)
+    for pause in (0, 29 * DAY, DAY):
+        ann.waits(pause)
+        ann.joins()
+    assert [new for _, _, new in ann.told("action_suppressed")] == reasons
+    assert len(ann.actions) == 3 - len(reasons)
+    assert len({action.action_id for action in ann.actions}) == len(ann.actions)
+
+
+def test_an_event_opens_a_journey_once_however_late_it_comes_again() -> None:
+    """A repeat that the window of recent events has forgotten does not enter a second time."""
+    playbook = book(sop(step("hi"), reentry="after_exit"), dedupe_window=1)
+    ann = Person(playbook, NOON)
+    ann.joins()
+    ann.does("message_received", intent="", length=1)
+    ann.repeats("e1", "group_joined", way="")
+    assert ann.steps == ["hi"]
+    assert ann.told("action_suppressed") == [("action_suppressed", "tour", "already_entered")]
+
+
+def test_nobody_is_in_one_sop_twice_at_a_time() -> None:
+    """While a journey is open, another entry states that it was not."""
+    ann = Person(book(sop(step("hi", after="1d"), reentry="after_exit")), NOON)
+    ann.joins()
+    ann.joins()
+    assert ann.told("action_suppressed") == [("action_suppressed", "tour", "already_entered")]
+
+
+def test_a_cycle_is_bounded_and_each_round_has_its_own_id() -> None:
+    """A step that comes again has its number in the id; too many visits end the journey."""
+    tour = sop(step("drip", delay="1d", then="drip"), max_visits=3)
+    ann = Person(book(tour), NOON)
+    ann.joins()
+    ann.waits(90 * DAY)
+    assert ann.steps == ["drip", "drip#2", "drip#3"]
+    assert len({action.action_id for action in ann.actions}) == 3
+    assert ann.told("journey_exited") == [("journey_exited", "tour", "visits_exhausted")]
+
+
+def test_a_cycle_without_any_delay_ends_all_the_same() -> None:
+    """Steps that lead to each other at the same instant are bounded by their visits."""
+    always = {"attribute": {"name": "nothing", "exists": False}}
+    back = wait("back", **{"for": always, "timeout": "1d", "then": "hi"})
+    ann = Person(book(sop(step("hi"), back)), NOON)
+    ann.joins()
+    assert len(ann.actions) == 10
+    assert ann.profile.journeys["tour"].ended == "visits_exhausted"
+
+
+def test_a_timer_that_does_not_move_on_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer that leaves itself due stops the program instead of firing for ever."""
+    ann = Person(book(sop(step("hi", after="1d"))), NOON)
+    ann.joins()
+    monkeypatch.setattr(partition, "fire", lambda profile, *_: Outcome(profile, [], [], "applied"))
+    with pytest.raises(StuckTimerError, match="tour/hi"):
+        ann.waits(2 * DAY)
+
+
+OLD = sop(step("one", after="1d"), step("two", after="2d"))
+NEW = {"version": 2, "steps": [step("only", after="9d", action={"template": "new"})]}
+
+
+def test_who_is_inside_goes_on_under_the_version_they_entered_with() -> None:
+    """As long as the playbook carries the old steps, they are the ones that count."""
+    kept = {"version": 1, "steps": OLD["steps"]}
+    ann = Person(book(OLD), NOON)
+    ann.joins()
+    ann.waits(DAY)
+    ann.under(book(OLD | NEW | {"previous": [kept]}, version=2)).waits(30 * DAY)
+    assert [(action.step, action.sop_version) for action in ann.actions] == [("one", 1), ("two", 1)]
+    bob = Person(book(OLD | NEW | {"previous": [kept]}, version=2), NOON, "bob")
+    bob.joins()
+    bob.waits(30 * DAY)
+    assert [(action.step, action.sop_version) for action in bob.actions] == [("only", 2)]
+
+
+def test_who_is_inside_moves_to_the_new_version_where_the_playbook_says_so() -> None:
+    """An explicit migration takes the due step over, with its time, and states it."""
+    ann = Person(book(OLD), NOON)
+    ann.joins()
+    moved = OLD | NEW | {"migrate": {"from": 1, "steps": {"one": "only"}}}
+    ann.under(book(moved, version=2)).waits(30 * DAY)
+    assert [(a.step, a.sop_version, a.template) for a in ann.actions] == [("only", 2, "new")]
+    assert ann.times == [NOON + DAY]
+    assert ann.told("journey_migrated") == [("journey_migrated", "tour", "2/only")]
+
+
+def test_who_is_inside_a_version_that_is_gone_leaves() -> None:
+    """Without the old steps and without a migration the journey ends, and says why."""
+    ann = Person(book(OLD), NOON)
+    ann.joins()
+    ann.under(book(OLD | NEW, version=2)).waits(30 * DAY)
+    assert ann.told("journey_exited") == [("journey_exited", "tour", "version_gone")]
+    assert ann.steps == []
+
+
+def test_history_opens_no_journey_by_a_condition_either() -> None:
+    """Backfill that makes the condition true states so, and uses up the edge."""
+    enter = {"condition": {"attribute": {"name": "score", "at_least": 5}}}
+    ann = Person(book(sop(step("hi"), enter=enter)), NOON)
+    ann.does("attribute_set", name="score", value=6, backfill=True)
+    assert ann.told("action_suppressed") == [("action_suppressed", "tour", "backfill")]
+    ann.waits(DAY)
+    ann.does("attribute_set", name="score", value=7)
+    assert ann.steps == []
