@@ -4,12 +4,12 @@ The bound counts the bytes of the changelog, with every list full and every text
 profile keeps it, at four bytes a character. Real profiles are some hundred bytes.
 """
 
+from processors.consents import MARKS_AT_MOST
 from processors.draft import TEXT_AT_MOST
 from processors.identity import EVENT_HASH_BYTES
 from processors.orders import ORDERS_AT_MOST
 from processors.playbook import Playbook
 from processors.rules import KeptTags
-from processors.touches import MARKS_AT_MOST
 from processors.windows import EVER, FUTURE_BUCKETS, Trail
 
 _NUMBER = 9

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from schemas.profile import Mark, Profile
 
 EVERY_CHANNEL = "*"
+MARKS_AT_MOST = 64
+"""Consents, attributes and friends kept for one person: of each the latest."""
 
 
 def permitted(profile: Profile, purpose: str, channel: str, opt_out: Mapping[str, bool]) -> bool:
@@ -12,6 +14,11 @@ def permitted(profile: Profile, purpose: str, channel: str, opt_out: Mapping[str
 
     The last word counts, whether it was about this channel or about all of them; of two words of
     the same instant the refusal. Without a word the purpose's policy decides.
+
+    A profile keeps the latest ``MARKS_AT_MOST`` words. Once it has so many, an older one may be
+    gone, and it may have been a refusal: so the answer is no, wherever a word that is gone could
+    have been the last. Grants are not dropped before refusals: a word may turn from the one into
+    the other, and then what is kept would depend on the order in which the words arrive.
 
     Args:
         profile: The person.
@@ -22,6 +29,8 @@ def permitted(profile: Profile, purpose: str, channel: str, opt_out: Mapping[str
     if not purpose:
         return True
     word = _last_word(profile, purpose, channel)
+    if _may_be_gone(profile, word):
+        return False
     return bool(word.value) if word else opt_out.get(purpose, False)
 
 
@@ -29,7 +38,17 @@ def said(profile: Profile, purpose: str, channel: str) -> dict[str, str]:
     """Return what the person said last, as values of a fact."""
     word = _last_word(profile, purpose, channel)
     spoken = {"granted": str(bool(word.value)).lower(), "said_at": str(word.at)} if word else {}
+    if _may_be_gone(profile, word):
+        spoken["words_at_most"] = str(MARKS_AT_MOST)
     return {"purpose": purpose, "channel": channel, **spoken}
+
+
+def _may_be_gone(profile: Profile, word: Mark | None) -> bool:
+    """Tell whether a word that is no longer kept may be the last, rather than this one."""
+    words = profile.consents.values()
+    if len(words) < MARKS_AT_MOST:
+        return False
+    return word is None or word.at == min(each.at for each in words)
 
 
 def _last_word(profile: Profile, purpose: str, channel: str) -> Mark | None:

@@ -10,6 +10,9 @@ from schemas.playbook.sops import END
 from schemas.profile import Journey
 from schemas.records import Touchpoint
 
+_ENDS = {"completed": "steps", "goal": "goal", "visits_exhausted": "max_visits"}
+"""The SOP's key that ended a journey, by the reason; the exits' for all others."""
+
 
 class Place(NamedTuple):
     """Where a journey is: its SOP, the version it runs under, and itself."""
@@ -153,7 +156,7 @@ def close(
         name,
         old=journey.step,
         new=reason,
-        rule=f"sops.{name}.goal" if reason == "goal" else f"sops.{name}.exit_on",
+        rule=f"sops.{name}.{_ENDS.get(reason, 'exit_on')}",
         values={
             "entry_key": journey.entry_key,
             "frequency": str(draft.profile.frequency),

@@ -7,13 +7,13 @@ millisecond after; "not done for 7d" begins to hold a millisecond after 7 days.
 from processors.checks import Matches, text
 from processors.logic import Condition, never, triggered
 from processors.windows import EVER, Trail, expiry, oldest_bucket, tally, trail
+from schemas.playbook.base import spell_duration
 from schemas.playbook.conditions import CountSpec, NotDoneSpec, PastSpec, SequenceSpec, SumSpec
 from schemas.profile import Profile
 from schemas.records import Touchpoint
 
 SEQUENCE_KEPT = 16
 """Of both events of a sequence the latest so many are looked at."""
-_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000))
 
 
 def count(spec: CountSpec) -> Condition:
@@ -145,11 +145,5 @@ def _label(what: str, spec: PastSpec, within: int | None = None) -> str:
         for name, each in spec.where.items()
         for check, value in each.model_dump(exclude_unset=True).items()
     ]
-    ending = [] if within is None else [f"within {_spelled(within)}"]
+    ending = [] if within is None else [f"within {spell_duration(within)}"]
     return " ".join([*([what] if what else []), "|".join(spec.event), *checks, *ending])
-
-
-def _spelled(span: int) -> str:
-    """Write a duration as a playbook does."""
-    unit, length = next(each for each in _UNITS if span % each[1] == 0)
-    return f"{span // length}{unit}"

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
+from processors.consents import MARKS_AT_MOST
 from processors.draft import Draft, require_short
 from processors.identity import event_hash
 from processors.orders import pay, refund
 from processors.rules import manual_tag
 from schemas.profile import Mark, Scalar
 from schemas.records import Touchpoint
-
-MARKS_AT_MOST = 64
-"""Attributes, consents and friends kept for one person: of each the latest."""
 
 
 def set_consent(draft: Draft, touchpoint: Touchpoint) -> None:

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from schemas.rules import or_rather
+from schemas.rules import or_rather, shown
 
 if TYPE_CHECKING:
     from yaml.error import Mark
@@ -43,6 +43,17 @@ class PlaybookError(ValueError):
         self.problems = tuple(problems)
 
 
+class _Loader(yaml.SafeLoader):
+    """Tells the line of a value that looks like a date or a number, and is none."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, AttributeError, KeyError) as error:  # as PyYAML's parts raise them
+            cure = f"{node.value!r} cannot be read ({error}): correct it, or quote a text"
+            raise yaml.MarkedYAMLError(problem=cure, problem_mark=node.start_mark) from error
+
+
 class PlaybookYaml:
     """A YAML document that remembers the line of everything in it.
 
@@ -61,7 +72,7 @@ class PlaybookYaml:
                 mark = cast("Mark", event.start_mark)  # SafeLoader is the one in Python
                 raise yaml.MarkedYAMLError(problem=cure, problem_mark=mark)
         self._root = yaml.compose(text, Loader=yaml.SafeLoader)
-        self.value: Any = yaml.safe_load(text)
+        self.value: Any = _Loader(text).get_single_data()
 
     def line(self, place: Place) -> int:
         """Return the line of the place, or of the nearest thing around it that exists."""
@@ -119,10 +130,21 @@ def explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Place, str]:
     if error["type"] == "extra_forbidden":
         known = _fields_at(model, place[:-1])
         return place, "is not a key here" + or_rather(str(place[-1]), known)
+    if error["type"] in {"model_type", "dict_type"}:
+        keys = ", ".join(_fields_at(model, place))
+        with_keys = f" with keys such as {keys}" if keys else ""
+        return place, f"{_put(error['input'])} should be a mapping{with_keys}"
+    if error["type"] == "tuple_type":
+        cure = f": write [{error['input']}]" if isinstance(error["input"], str | int) else ""
+        return place, f"{_put(error['input'])} should be a list{cure}"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if error["msg"].endswith(message) and "Input should be" not in error["msg"]:
         return place, message
     return place, f"{error['input']!r} should be {message}"
+
+
+def _put(value: Any) -> str:
+    return "is left empty, and" if value is None else shown(value)
 
 
 def _fields_at(model: type[BaseModel], place: Place) -> Mapping[str, Any]:

@@ -239,9 +239,9 @@ def canonical(profile: Profile) -> str:
         "assigned": _named(profile.assigned),
         "machines": profile.machines,
         "points": profile.points,
-        "earned": profile.earned,
+        "earned": _by_bucket(profile.earned),
         "trails": profile.trails,
-        "tallies": profile.tallies,
+        "tallies": {key: _by_bucket(sums) for key, sums in profile.tallies.items()},
         "turn": profile.turn,
         "judged": profile.judged,
         "sent": [msgspec.structs.asdict(each) for each in profile.sent],
@@ -254,6 +254,11 @@ def dump(profiles: Mapping[str, Profile]) -> Iterator[str]:
     """Yield the canonical line of every profile, ordered by user id."""
     for user_id in sorted(profiles):
         yield canonical(profiles[user_id])
+
+
+def _by_bucket(sums: Mapping[int, int]) -> dict[str, int]:
+    """Spell the buckets as the texts that JSON's keys are."""
+    return {str(bucket): total for bucket, total in sums.items()}
 
 
 def _named(entries: Mapping[str, msgspec.Struct]) -> dict[str, dict[str, object]]:

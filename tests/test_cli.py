@@ -36,6 +36,19 @@ def test_simulate_prints_one_canonical_line_a_person_in_order() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "name", ["exam-prep", "growth-loop", "refined-retail", "vocational-course"]
+)
+def test_simulate_dumps_the_people_of_each_shipped_playbook(name: str) -> None:
+    """Whatever a profile holds, sums and points by time included, its line is JSON."""
+    events = str(shipped(f"examples/{name}.jsonl"))
+    result = touchline("simulate", events, "--playbook", name, "--profiles")
+    assert result.exit_code == 0, result.output
+    people = [json.loads(line)["user_id"] for line in result.stdout.splitlines()]
+    told = [json.loads(line)["user_id"] for line in Path(events).read_text().splitlines()]
+    assert people == sorted(set(told))
+
+
 def test_simulate_lets_the_clock_run_on() -> None:
     """The reminder comes only when the clock passes its time; the repeat counts as a duplicate."""
     before = json.loads(touchline("simulate", STEPS, "--json").stdout)

@@ -10,13 +10,13 @@ from msgspec import structs
 from playbook_yaml import SHIPPED, brisk
 from strategies import DAY, HOUR, START, THOROUGH, Log, logs
 
+from processors.consents import MARKS_AT_MOST
 from processors.dedupe import seen
 from processors.draft import Outcome, Rejected
 from processors.fold import fire, fold
 from processors.orders import ORDERS_AT_MOST, ORDERS_KEPT
 from processors.partition import Effects, Partition
 from processors.timers import timers
-from processors.touches import MARKS_AT_MOST
 from schemas.profile import Profile, canonical, decode, encode
 from schemas.records import Touchpoint
 

@@ -1,5 +1,7 @@
 """Journeys, story by story: what opens one, what is due when, and what ends it."""
 
+from typing import Any
+
 import pytest
 from journeys_people import DAY, HOUR, JOIN, MINUTE, Person, book, sop, step, wait, when
 
@@ -437,3 +439,28 @@ def test_history_opens_no_journey_by_a_condition_either() -> None:
     ann.waits(DAY)
     ann.does("attribute_set", name="score", value=7)
     assert ann.steps == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason", "rule"),
+    [
+        ({}, "completed", "sops.tour.steps"),
+        ({"goal": {"event": "order_paid"}}, "goal", "sops.tour.goal"),
+        ({"exit_on": ["no_order", "second_order"]}, "second_order", "sops.tour.exit_on"),
+        ({"max_visits": 1}, "visits_exhausted", "sops.tour.max_visits"),
+    ],
+)
+def test_the_end_of_a_journey_names_the_key_that_ended_it(
+    keys: dict[str, Any], reason: str, rule: str
+) -> None:
+    """Whoever asks why finds the place in the playbook, for an end by its last step too."""
+    ways = {"then": "hi"} if "max_visits" in keys else {}
+    ann = Person(book(sop(step("hi", delay="1d", **ways), **keys)), NOON)
+    if "exit_on" in keys:
+        ann.pays("o1")
+    ann.joins()
+    if keys.keys() & {"goal", "exit_on"}:
+        ann.pays("o2")
+    ann.waits(5 * DAY)
+    (ended,) = [fact for fact in ann.facts if fact.kind == "journey_exited"]
+    assert (ended.new, ended.rule) == (reason, rule)

@@ -6,6 +6,7 @@ import pytest
 from journeys_people import DAY, HOUR, JOIN, MINUTE, Person, book, sop, step, when
 from msgspec.structs import astuple
 
+from processors.consents import MARKS_AT_MOST
 from processors.holdout import held_out
 from processors.limits import LEDGER_AT_MOST
 from schemas.profile import Sent
@@ -55,6 +56,45 @@ def test_of_two_words_of_the_same_instant_the_refusal_counts() -> None:
         ann = Person(book(sop(step("hi", action=SEND)), consent={"marketing": "opt_in"}), NOON)
         ann.consents(first, on="*")
         ann.consents(second, on="wecom")
+        ann.joins()
+        assert ann.actions == []
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_a_refusal_that_is_no_longer_kept_never_turns_into_a_yes(others: bool) -> None:
+    """Under opt-out too: once older words may be gone, the answer is no where there is none."""
+    ann = Person(book(sop(step("hi", action=SEND)), consent={"marketing": "opt_out"}), NOON)
+    ann.consents(granted=False)
+    for number in range(MARKS_AT_MOST):
+        ann.waits(1)
+        ann.consents(others, purpose=f"p{number}")
+    assert "marketing/*" not in ann.profile.consents
+    ann.joins()
+    assert ann.actions == []
+    (fact,) = [fact for fact in ann.facts if fact.kind == "action_suppressed"]
+    assert (fact.new, fact.values["words_at_most"]) == ("consent", "64")
+
+
+def test_whoever_says_a_lot_is_still_heard() -> None:
+    """With all words that a profile keeps, a grant that is newer than the oldest one counts."""
+    ann = Person(book(sop(step("hi", action=SEND)), consent={"marketing": "opt_in"}), NOON)
+    for number in range(MARKS_AT_MOST):
+        ann.consents(granted=False, purpose=f"p{number}")
+    ann.waits(1)
+    ann.consents(granted=True)
+    ann.joins()
+    assert len(ann.actions) == 1
+
+
+def test_of_too_many_words_of_one_instant_no_grant_counts() -> None:
+    """A form with more answers than a profile keeps: one that is gone may have been a no."""
+    playbook = book(sop(step("hi", action=SEND)), consent={"marketing": "opt_out"})
+    for first in (True, False):
+        ann = Person(playbook, NOON)
+        for on, granted in (("wecom", first), ("*", not first)):
+            ann.consents(granted, on=on)
+        for number in range(MARKS_AT_MOST):
+            ann.consents(granted=True, purpose=f"p{number}")
         ann.joins()
         assert ann.actions == []
 

@@ -1,11 +1,12 @@
 """A playbook is checked before use: every mistake has its line, its path and its cure."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from processors.playbook import compile_playbook
-from schemas.playbook import find_playbook, load_playbook
+from schemas.playbook import PlaybookSpec, find_playbook, load_playbook, playbook_json_schema
 from schemas.playbook_errors import PlaybookError
 from schemas.shipped import shipped
 
@@ -54,7 +55,7 @@ BROKEN = [
     ("window: 7d", "window: 7d\n    window: 8d", 22, "funnels[0].window", "here twice"),
     ("funnels:", "funels:", 19, "funels", "did you mean funnels"),
     ("version: 1\ncurr", "version: [1\ncurr", 3, "playbook", "expected"),
-    ("name: hello", "name: Hello there", 6, "sops[0].name", "pattern"),
+    ("name: hello", "name: Hello there", 6, "sops[0].name", "write hello-there"),
     (
         "sops:\n",
         "stages: {aipl: {interest: [page_viewed]}}\nsops:\n",
@@ -126,6 +127,34 @@ def test_every_shipped_playbook_compiles() -> None:
     assert paths
     for path in paths:
         assert compile_playbook(load_playbook(path)).name == path.stem
+
+
+def test_a_playbook_is_shown_in_the_words_in_which_it_is_written() -> None:
+    """Durations, times of day, dates and re-entry read as in YAML, and mean the same again."""
+    for path in shipped("playbooks").glob("*.yaml"):
+        spec = load_playbook(path)
+        shown = spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        assert PlaybookSpec.model_validate(shown) == spec
+    shown = find_playbook("refined-retail").model_dump(mode="json")
+    assert (shown["lateness"], shown["stages"]["customer"]["new_for"]) == ("7d", "180d")
+    assert find_playbook("refined-retail").model_dump()["lateness"] == 7 * DAY
+
+
+def test_an_editor_accepts_the_short_forms_and_shows_durations() -> None:
+    """The JSON Schema takes a bare tag and a bare value, and has no default in milliseconds."""
+    schema = playbook_json_schema()
+    kinds = schema["$defs"]
+    condition = kinds["ConditionSpec"]["properties"]
+    assert condition["tag"]["anyOf"][0] == {"type": "string"}
+    bare, _ = condition["where"]["additionalProperties"]["anyOf"]
+    assert bare == {"type": ["string", "number", "boolean"]}
+    assert schema["properties"]["lateness"]["default"] == "7d"
+    assert schema["properties"]["stages"]["default"]["customer"] == {"new_for": "365d"}
+    assert kinds["TiersSpec"]["properties"]["keep_for"]["default"] == "0d"
+    _, several, _ = condition["segment"]["anyOf"]
+    assert several["minItems"] == 1
+    assert "important_value" in several["items"]["enum"]
+    assert '"ge"' not in json.dumps(schema)
 
 
 def test_a_playbook_is_found_by_name_or_path(tmp_path: Path) -> None:

@@ -161,6 +161,43 @@ BROKEN = {
         52,
         "is here twice",
     ),
+    "a name with capitals and spaces": (
+        "name: broken-on-purpose",
+        "name: Broken on Purpose",
+        1,
+        "write broken-on-purpose",
+    ),
+    "a cap over no time": ("within: 7d}", "within: 0d}", 8, "write 1s or more"),
+    "a number that is none": ("percent: 5", "percent: !!int five", 10, "'five' cannot be read"),
+    "a list where a value is checked": (
+        "where: {channel: wecom}",
+        "where: {channel: [wecom, sms]}",
+        35,
+        "write {in: [wecom, sms]}",
+    ),
+    "an entry that is a bare event": (
+        "enter: {event: friend_added, where: {channel: wecom}}",
+        "enter: friend_added",
+        35,
+        "should be a mapping with keys such as event, where, when, condition",
+    ),
+    "a tag in a text that nobody gives": ("{tag.school|-}", "{tag.scool|-}", 38, "school?"),
+    "a machine in a text that is none": ("{tag.school|-}", "{stage.raport}", 38, "rapport?"),
+    "a day that no calendar has": ("days: 3", "date: 2026-13-01", 43, "month must be in 1..12"),
+    "a date that is a number": ("days: 3", "date: 20261201", 43, "write 2026-12-18"),
+    "a time of day that is an hour": ('at: "10:00"', "at: 10", 44, 'write "10:00"'),
+    "a key that is left empty": (
+        "exit_on: [friend_removed]",
+        "exit_on:",
+        47,
+        "is left empty, and should be a list",
+    ),
+    "an exit that is not in a list": (
+        "exit_on: [friend_removed]",
+        "exit_on: friend_removed",
+        47,
+        "should be a list: write [friend_removed]",
+    ),
     "an alias of YAML": ("window: 7d", "window: *week", 51, "write out what it stands for"),
 }
 

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from schemas.playbook.base import DAY
+from schemas.playbook.base import DURATION_PATTERN, NAME_PATTERN
 from schemas.playbook.editor import playbook_json_schema
 from schemas.rules import payload_rules
+from schemas.segments import SEGMENTS
 
 _HEAD = """\
 # Every key of a playbook
@@ -17,10 +18,9 @@ _HEAD = """\
 Made from the models in `schemas/playbook/` by `python -m schemas.playbook > docs/playbook-keys.md`.
 [playbook.md](playbook.md) explains them with examples. A key without a default has to be there.
 """
-_UNITS = (("d", DAY), ("h", 3_600_000), ("m", 60_000), ("s", 1_000))
 _TYPES = {"integer": "whole number", "number": "number", "boolean": "true or false"}
 _PATTERNS = {
-    "^[a-z0-9]+(-[a-z0-9]+)*$": "name: lower case words joined by hyphens",
+    NAME_PATTERN: "name: lower case words joined by hyphens",
     "^[A-Z]{3}$": "three capital letters (ISO 4217)",
     "^([01][0-9]|2[0-3]):[0-5][0-9]$": 'time of day: `"09:30"`',
 }
@@ -83,8 +83,11 @@ def _takes(part: dict[str, Any]) -> str:
         words = [_takes(each) for each in part["anyOf"] if each.get("type") != "null"]
         return ", or ".join(dict.fromkeys(words))
     if "enum" in part:
-        kinds = part["enum"] == list(payload_rules())
-        return "kind of event" if kinds else " or ".join(f"`{each}`" for each in part["enum"])
+        if part["enum"] == list(payload_rules()):
+            return "kind of event"
+        if part["enum"] == [segment.name for segment in SEGMENTS.values()]:
+            return "segment"
+        return " or ".join(f"`{each}`" for each in part["enum"])
     return _plain(part)
 
 
@@ -112,7 +115,7 @@ def _mapping(part: dict[str, Any]) -> str:
 
 def _text(part: dict[str, Any]) -> str:
     pattern = part.get("pattern", "")
-    if pattern.endswith("([dhms])$"):
+    if pattern == DURATION_PATTERN:
         return "duration: `30d`"
     return _PATTERNS.get(pattern, "date: `2026-12-18`" if part.get("format") == "date" else "text")
 
@@ -132,9 +135,6 @@ def _default(part: dict[str, Any], *, required: bool) -> str:
         return "as said there"
     if value in (None, [], {}, ""):
         return "none"
-    if _takes(part).startswith("duration") and isinstance(value, int):
-        unit, length = next(each for each in _UNITS if value % each[1] == 0)
-        return f"`{value // length}{unit}`"
     if isinstance(value, list):
         return ", ".join(f"`{each}`" for each in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

@@ -1,6 +1,7 @@
 """What the parts of a playbook are made of: names, durations, kinds of events."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
@@ -10,15 +11,18 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    PlainSerializer,
     WithJsonSchema,
 )
 from pydantic_core import CoreSchema
 
-from schemas.rules import or_rather, payload_rules
+from schemas.rules import or_rather, payload_rules, shown
 
 DAY = 86_400_000
-_UNITS = {"d": DAY, "h": 3_600_000, "m": 60_000, "s": 1_000}
+UNITS: Mapping[str, int] = {"d": DAY, "h": 3_600_000, "m": 60_000, "s": 1_000}
 _DURATION = re.compile(r"(\d{1,6})([dhms])")
+DURATION_PATTERN = f"^{_DURATION.pattern}$"
+NAME_PATTERN = "^[a-z0-9]+(-[a-z0-9]+)*$"
 
 
 def milliseconds(value: object) -> int:
@@ -26,7 +30,26 @@ def milliseconds(value: object) -> int:
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{value!r} is not a duration: write 30d, 12h, 45m or 90s")
-    return int(match[1]) * _UNITS[match[2]]
+    return int(match[1]) * UNITS[match[2]]
+
+
+def spell_duration(length: int) -> str:
+    """Write milliseconds as playbooks do, in the longest unit that divides them."""
+    unit = next(unit for unit, one in UNITS.items() if length % one == 0)
+    return f"{length // UNITS[unit]}{unit}"
+
+
+def _some_time(length: int) -> int:
+    if length == 0:
+        raise ValueError("is no time at all: write 1s or more, or leave it out")
+    return length
+
+
+def _is_name(value: str) -> str:
+    if re.fullmatch(NAME_PATTERN, value):
+        return value
+    rather = "-".join(re.findall(r"[a-z0-9]+", value.lower())) or "names such as welcome-sop"
+    raise ValueError(f"{shown(value)} is not lower case words joined by hyphens: write {rather}")
 
 
 def _known_event(kind: str) -> str:
@@ -51,7 +74,7 @@ class _ShownAsKind:
         return {"type": "string", "enum": list(payload_rules())}
 
 
-class _ShownAsOneOrMany:
+class ShownAsOneOrMany:
     """Lets an editor accept a single item where a list is meant."""
 
     @staticmethod
@@ -59,27 +82,53 @@ class _ShownAsOneOrMany:
         schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         items = handler(schema)
-        return {"anyOf": [items["items"], items]}
+        several = {"minItems" if key == "minLength" else key: items[key] for key in items}
+        return {"anyOf": [items["items"], several]}
+
+
+class ShownWith:
+    """Lets an editor accept a short form beside the long one.
+
+    Args:
+        short: The JSON Schema of the short form.
+    """
+
+    def __init__(self, short: Mapping[str, Any]) -> None:
+        self._short = dict(short)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Return the long form's schema with the short one before it."""
+        known = handler(schema)
+        return {"anyOf": [self._short, *known.get("anyOf", [known])]}
 
 
 Duration = Annotated[
     int,
     BeforeValidator(milliseconds),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"}),
+    PlainSerializer(spell_duration, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
 ]
 """Milliseconds; written as a number and a unit."""
+SomeTime = Annotated[Duration, AfterValidator(_some_time)]
+"""A duration that is not zero."""
 EventKind = Annotated[str, AfterValidator(_known_event), _ShownAsKind]
 EventKinds = Annotated[
-    tuple[EventKind, ...], BeforeValidator(as_list), Field(min_length=1), _ShownAsOneOrMany
+    tuple[EventKind, ...], BeforeValidator(as_list), Field(min_length=1), ShownAsOneOrMany
 ]
 """Kinds of events; a single one may be written without the brackets."""
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Name = Annotated[
+    str,
+    Field(max_length=64, json_schema_extra={"pattern": NAME_PATTERN}),
+    AfterValidator(_is_name),
+]
 """Lower case words joined by hyphens: it becomes part of ids, topics and rules."""
 Names = Annotated[
     tuple[Annotated[str, Field(min_length=1, max_length=64)], ...],
     BeforeValidator(as_list),
     Field(min_length=1),
-    _ShownAsOneOrMany,
+    ShownAsOneOrMany,
 ]
 """Names of something declared elsewhere; a single one may be written without the brackets."""
 Title = Annotated[str, Field(min_length=1, max_length=64)]

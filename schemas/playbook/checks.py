@@ -8,8 +8,10 @@ from pydantic import BaseModel
 from schemas.playbook.conditions import ConditionSpec
 from schemas.playbook.field_checks import Wrong, field_problems, unknown
 from schemas.playbook.order import circle
+from schemas.playbook.sops import ActionSpec
 from schemas.playbook.stages import MachineSpec
 from schemas.playbook.tags import TagSpec
+from schemas.playbook.texts import Placed, parse_text
 from schemas.playbook.whole import PlaybookSpec
 from schemas.playbook_errors import Place
 from schemas.segments import AIPL, CUSTOMER, ENGAGEMENT, SEGMENTS
@@ -25,6 +27,8 @@ def name_problems(spec: PlaybookSpec) -> Wrong:
     for place, node in _walk(spec, ()):
         if isinstance(node, ConditionSpec):
             yield from _read_problems(place, node, tags, machines)
+        if isinstance(node, ActionSpec):
+            yield from _text_problems(place, node, tags, machines)
         yield from field_problems(place, node)
     for number, tag in enumerate(spec.tags):
         yield from _tag_problems(("tags", number), tag, spec)
@@ -62,6 +66,23 @@ def _read_problems(
     for state in node.stage.states:
         if state not in states:
             yield (*place, "stage", key), unknown(state, f"a state of {machine}", states)
+
+
+def _text_problems(
+    place: Place,
+    action: ActionSpec,
+    tags: Mapping[str, TagSpec],
+    machines: Mapping[str, tuple[str, ...]],
+) -> Wrong:
+    """Yield each place in the action's texts that nothing could ever fill."""
+    texts: list[tuple[Place, str]] = [((*place, "sender"), action.sender)]
+    texts += [((*place, "params", key), text) for key, text in action.params.items()]
+    for at, text in texts:
+        for part in parse_text(text):
+            if isinstance(part, Placed) and part.source == "tag" and part.name not in tags:
+                yield at, unknown(part.name, "a tag", tags)
+            if isinstance(part, Placed) and part.source == "stage" and part.name not in machines:
+                yield at, unknown(part.name, "a stage machine", machines)
 
 
 def _walk(node: Any, place: Place) -> Iterator[tuple[Place, BaseModel]]:

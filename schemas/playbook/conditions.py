@@ -8,8 +8,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from schemas.playbook.base import DAY, Duration, EventKinds, Names, Spec
+from schemas.playbook.base import (
+    DAY,
+    Duration,
+    EventKinds,
+    ShownAsOneOrMany,
+    ShownWith,
+    Spec,
+    as_list,
+)
 from schemas.rules import shown
+from schemas.segments import SEGMENTS
 
 COUNTED_AT_MOST = 100
 """The highest count that a condition can ask for: the times of so many events are kept."""
@@ -37,6 +46,9 @@ def _summable(span: int) -> int:
 
 
 def _bare_value(value: Any) -> Any:
+    if isinstance(value, list):
+        inside = ", ".join(map(str, value))
+        raise ValueError(f"is a list: write {{in: [{inside}]}} for any one of them")  # noqa: TRY004 - pydantic takes ValueError
     return value if isinstance(value, dict) else {"equals": value}
 
 
@@ -44,13 +56,17 @@ def _bare_name(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-Scalar = Annotated[
-    Any,
-    AfterValidator(_scalar),
-    WithJsonSchema({"type": ["string", "number", "boolean"]}),
-]
+_SCALAR = {"type": ["string", "number", "boolean"]}
+Scalar = Annotated[Any, AfterValidator(_scalar), WithJsonSchema(_SCALAR)]
 Number = Annotated[Any, AfterValidator(_number), WithJsonSchema({"type": "number"})]
 Word = Annotated[str, Field(min_length=1, max_length=256)]
+_SEGMENT = {"type": "string", "enum": [segment.name for segment in SEGMENTS.values()]}
+Segments = Annotated[
+    tuple[Annotated[str, WithJsonSchema(_SEGMENT)], ...],
+    BeforeValidator(as_list),
+    Field(min_length=1),
+    ShownAsOneOrMany,
+]
 
 
 class CheckSpec(Spec):
@@ -77,7 +93,7 @@ class ValueCheckSpec(CheckSpec):
         return self
 
 
-Where = dict[Word, Annotated[ValueCheckSpec, BeforeValidator(_bare_value)]]
+Where = dict[Word, Annotated[ValueCheckSpec, BeforeValidator(_bare_value), ShownWith(_SCALAR)]]
 """Checks by the field of the payload or of the envelope; all must hold."""
 
 
@@ -168,9 +184,11 @@ class ConditionSpec(Spec):
     event: EventKinds | None = None
     where: Where = Field(default_factory=dict)
     attribute: AttributeSpec | None = None
-    tag: Annotated[TagCheckSpec | None, BeforeValidator(_bare_name)] = None
+    tag: Annotated[
+        TagCheckSpec | None, BeforeValidator(_bare_name), ShownWith({"type": "string"})
+    ] = None
     stage: StageSpec | None = None
-    segment: Names | None = None
+    segment: Segments | None = None
     friend: Literal["held", "lost"] | None = None
     count: CountSpec | None = None
     sum: SumSpec | None = None

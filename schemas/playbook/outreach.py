@@ -3,9 +3,16 @@
 from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
-from schemas.playbook.base import Duration, Name, Spec, Title
+from schemas.playbook.base import Name, SomeTime, Spec, Title
 from schemas.rules import shown
 from schemas.timezones import zone_names
 
@@ -16,14 +23,20 @@ _MINUTES = 24 * 60
 
 def _minute(value: object) -> int:
     # YAML 1.1 reads an unquoted 22:00 as a number to the base of sixty: 1320, the same minute.
-    if type(value) is int and 0 <= value < _MINUTES:
+    if type(value) is int and 60 <= value < _MINUTES:  # noqa: PLR2004 - 0:59 it leaves a text
         return value
+    if type(value) is int and 0 <= value < 24:  # noqa: PLR2004 - an hour
+        raise ValueError(f'{value} is not a time of day: write "{value:02}:00"')
     hour, colon, minute = value.partition(":") if isinstance(value, str) else ("", "", "")
     if not (colon and len(hour) == len(minute) == 2 and (hour + minute).isdecimal()):  # noqa: PLR2004 - 09:30
         raise ValueError(f'{shown(value)} is not a time of day: write "09:30"')
     if int(hour) > 23 or int(minute) > 59:  # noqa: PLR2004 - the last minute of a day
         raise ValueError(f"{shown(value)} is not a time of day: it goes from 00:00 to 23:59")
     return int(hour) * 60 + int(minute)
+
+
+def _spell_minute(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def _known_zone(name: str) -> str:
@@ -37,6 +50,7 @@ def _known_zone(name: str) -> str:
 TimeOfDay = Annotated[
     int,
     BeforeValidator(_minute),
+    PlainSerializer(_spell_minute, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}),
 ]
 """Minutes after midnight; written as ``"09:30"``."""
@@ -68,7 +82,7 @@ class CapSpec(Spec):
 
     name: Name
     at_most: Annotated[int, Field(strict=True, ge=1, le=100)]
-    within: Annotated[Duration | None, Field(ge=1)] = None
+    within: SomeTime | None = None
     per: Literal["day", "week", "month"] | None = None
     each: tuple[Literal["channel", "sender"], ...] = ()
     channels: tuple[Title, ...] = ()

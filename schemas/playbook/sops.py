@@ -4,18 +4,22 @@ from collections.abc import Iterator
 from datetime import date as Date  # noqa: N812 - `date` is a key of a step
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from schemas.playbook.base import (
     DAY,
+    DURATION_PATTERN,
     Duration,
     EventKinds,
     Name,
+    ShownAsOneOrMany,
+    SomeTime,
     Spec,
     Title,
     Version,
     as_list,
     milliseconds,
+    spell_duration,
 )
 from schemas.playbook.conditions import ConditionSpec, Where
 from schemas.playbook.outreach import Family, QuietHoursSpec, TimeOfDay
@@ -38,14 +42,32 @@ def _pause(value: object) -> int | None:
     raise ValueError(f"{shown(value)} should be never, after_exit or {{after: 30d}}")
 
 
+def _spell_pause(pause: int | None) -> str | dict[str, str]:
+    if pause is None:
+        return "never"
+    return {"after": spell_duration(pause)} if pause else "after_exit"
+
+
+def _day(value: object) -> object:
+    # Left to itself, pydantic would take a number for seconds since 1970.
+    if type(value) is Date:
+        return value
+    try:
+        return Date.fromisoformat(value)  # type: ignore[arg-type]  # what is no text raises
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{shown(value)} is not a date: write 2026-12-18") from error
+
+
+_SHOWN = {"type": "string", "pattern": DURATION_PATTERN}
 Reentry = Annotated[
     int | None,
     BeforeValidator(_pause),
+    PlainSerializer(_spell_pause, when_used="json"),
     WithJsonSchema(
         {
             "anyOf": [
                 {"enum": ["never", "after_exit"]},
-                {"type": "object", "properties": {"after": {"type": "string"}}},
+                {"type": "object", "properties": {"after": _SHOWN}, "required": ["after"]},
             ]
         }
     ),
@@ -67,7 +89,7 @@ class ActionSpec(Spec):
     sender: Text = ""
     purpose: Word = ""
     needs_confirmation: bool = False
-    expires_after: Annotated[Duration | None, Field(ge=1)] = None
+    expires_after: SomeTime | None = None
     params: dict[str, Text] = Field(default_factory=dict)
 
 
@@ -116,7 +138,7 @@ class StepSpec(Spec):
     after: Duration | None = None
     delay: Duration | None = None
     days: Annotated[int | None, Field(strict=True, ge=0, le=3_650)] = None
-    date: Date | None = None
+    date: Annotated[Date, BeforeValidator(_day)] | None = None
     at: TimeOfDay | None = None
     only_if: ConditionSpec | None = None
     action: ActionSpec | None = None
@@ -179,7 +201,7 @@ class SopSpec(BodySpec):
     quiet_hours: QuietHoursSpec | None = None
     at_any_hour: bool = False
     previous: tuple[BodySpec, ...] = ()
-    migrate: Annotated[tuple[MigrateSpec, ...], BeforeValidator(as_list)] = ()
+    migrate: Annotated[tuple[MigrateSpec, ...], BeforeValidator(as_list), ShownAsOneOrMany] = ()
 
     @model_validator(mode="after")
     def _is_quiet_or_not(self) -> Self:

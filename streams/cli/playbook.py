@@ -41,7 +41,7 @@ def check(name: str, as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Show the playbook NAME with all its defaults filled in."""
     spec = find_playbook(name)
-    document: dict[str, Any] = spec.model_dump(mode="json")
+    document: dict[str, Any] = spec.model_dump(mode="json", by_alias=True)
     if as_json:
         print_json(document)
         return
