@@ -8,12 +8,13 @@ BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off \
            --prefer-binary --constraint constraints.txt
 KAFKA   := $(PYTHON) deploy/kafka/kafka.py
-BENCHES := $(sort $(wildcard benchmarks/*.py))
+# peers.py takes minutes and builds Kafka Streams: run it by itself (docs/benchmarks.md).
+BENCHES := $(filter-out benchmarks/peers.py benchmarks/worker.py benchmarks/funnels.py,$(sort $(wildcard benchmarks/*.py)))
 PACKAGES := streams schemas processors sinks
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format kafka kafka-stop kafka-status bench pin clean
+.PHONY: help demo test faults check format kafka kafka-stop kafka-status bench pin clean
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +24,9 @@ demo: $(VENV)/embedded.stamp  ## Real purchases through the whole line, in this 
 
 test: $(VENV)/test.stamp  ## Run the tests; ARGS='-k fold' picks some (Kafka's need Java 17 and Maven, or Docker)
 	$(BIN)/python -m pytest --durations=10 --durations-min=1 $(ARGS)
+
+faults: $(VENV)/test.stamp  ## All fault tests, those that take minutes too (docs/faults.md)
+	$(BIN)/python -m pytest tests/faults -m "nightly or not nightly" --durations=0 $(ARGS)
 
 check: $(VENV)/test.stamp  ## Lint, format check, types, import rules
 	$(BIN)/ruff check .

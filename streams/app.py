@@ -10,7 +10,7 @@ from schemas.playbook import find_playbook
 from streams.apply import BatchApplier
 from streams.delivery import Delivery, OrderedDelivery, TransactionalDelivery
 from streams.faust_app import App, Hooks, consume, new_app
-from streams.faust_transport import BatchSchema
+from streams.faust_transport import Batch, BatchSchema
 from streams.metrics import WorkerMetrics
 from streams.restore import restore_shards
 from streams.settings import Settings
@@ -52,7 +52,7 @@ def build_app(settings: Settings) -> App:
             if shard.ledger.offset >= 0
         }
 
-    async def apply(tp: TP, records: list[Any]) -> None:
+    async def apply(tp: TP, records: Batch) -> None:
         await applier.apply(tp.partition, records)
 
     app = new_app(settings, settings.group, Hooks(restore, applier.give_back, delivery.stop))

@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from msgspec.structs import replace
+
 from processors.partition import Effects
 from schemas.codec import Codec
 from schemas.records import Action, DeadLetter, Fact, Touchpoint
 from schemas.wire import DecodeError
+from streams.ceiling import watch
 from streams.decode import decode_record
 from streams.delivery import Delivery
-from streams.faust_transport import Reach
+from streams.faust_transport import Batch, Reach
 from streams.metrics import WorkerMetrics
 from streams.outbox import Row
 from streams.settings import Settings
@@ -47,17 +50,20 @@ class BatchApplier:
         self._delivery = delivery
         self._metrics = metrics
 
-    async def apply(self, partition: int, records: Sequence[Any]) -> None:
+    async def apply(self, partition: int, records: Batch) -> None:
         """Apply the records of one partition, which are in the order of their offsets.
 
         Raises:
             aiokafka.errors.KafkaError: the broker did not take what the batch caused.
+            streams.ceiling.TooManyDeadLetters: most records are bad.
+            streams.faust_transport.GapError: a batch before this one has gone astray.
             RuntimeError: an earlier batch has failed.
         """
         async with self._turn():
             shard = self.shards.get(partition)
             if shard is None or not self._open:
                 return  # the partition was given back while the batch was queued: read it again
+            records.require_after(shard.ledger.offset)
             with self._metrics.batch(len(records)):
                 touchpoints, sources, dead = self._decode(shard, records)
                 effects = shard.partition.apply(touchpoints)
@@ -69,6 +75,8 @@ class BatchApplier:
                     shard.ledger.dead + len(dead),
                     shard.partition.clock,
                     last.timestamp_type == BROKER_TIME,
+                    shard.counted,
+                    self._watch(shard, records, dead),
                 )
                 await self._deliver(partition, shard, effects, dead, ledger)
 
@@ -90,9 +98,7 @@ class BatchApplier:
                     continue
                 effects = shard.partition.advance(now)
                 if effects.changed:
-                    ledger = Ledger(
-                        shard.ledger.offset, shard.ledger.dead, shard.partition.clock, True
-                    )
+                    ledger = replace(shard.ledger, clock=shard.partition.clock)
                     await self._deliver(partition, shard, effects, [], ledger)
 
     @property
@@ -141,6 +147,12 @@ class BatchApplier:
             touchpoints.append((touchpoint, record.timestamp))
             sources.append(record)
         return touchpoints, sources, dead
+
+    def _watch(self, shard: Shard, records: Sequence[Any], dead: list[DeadLetter]) -> bytes:
+        """Return the window of the last records; raise if too many of them are dead letters."""
+        new = [record.offset for record in records if record.offset > shard.ledger.offset]
+        ceiling = self._settings.dead_letter_ceiling
+        return watch(shard.ledger.poison, new, {letter.offset for letter in dead}, ceiling)
 
     async def _deliver(
         self, partition: int, shard: Shard, effects: Effects, dead: list[DeadLetter], ledger: Ledger

@@ -8,10 +8,13 @@ import faust
 from faust.types import TP
 
 from streams.faust_recovery import Restore, Tables
-from streams.faust_transport import Consumer, Transport, assert_versions
+from streams.faust_transport import Batch, Consumer, Transport, assert_versions
 from streams.settings import Settings
 
 FETCH_BYTES = 4 * 1024 * 1024
+# Bounds the memory of a backlog: batches, not records. When it is full Faust takes the partition
+# out of the next fetch, and sleeps a second when all are out, so it must last longer than that.
+BUFFERED_BATCHES = 64
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def new_app(settings: Settings, group: str, hooks: Hooks) -> App:
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.instance or None,
         consumer_max_fetch_size=FETCH_BYTES,
-        stream_buffer_maxsize=4,  # batches, not records: this bounds the memory of a backlog
+        stream_buffer_maxsize=BUFFERED_BATCHES,
         stream_wait_empty=True,
         TableManager=Tables,
         topic_allow_declare=False,
@@ -103,12 +106,15 @@ def new_app(settings: Settings, group: str, hooks: Hooks) -> App:
     return app
 
 
-async def consume(app: App, stream: Any, apply: Callable[[TP, list[Any]], Awaitable[None]]) -> None:
+async def consume(app: App, stream: Any, apply: Callable[[TP, Batch], Awaitable[None]]) -> None:
     """Run an agent's loop: hand each record batch to ``apply``; end the process if it fails.
 
     An exception that left the agent would be acknowledged by Faust and the next batch applied.
+    A batch from before a rebalance is left out: its records are read again.
     """
     async for event in stream.events():
+        if event.value.epoch != app.consumer.epoch:
+            continue
         try:
             await apply(event.message.tp, event.value)
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may follow it

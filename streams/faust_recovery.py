@@ -49,7 +49,7 @@ class Recovery(Service):  # type: ignore[misc]
             try:
                 await self._bring_up(self._generation)
             except Exception as error:  # noqa: BLE001 - whatever it is, do not serve partial state
-                await self.app.crash(error)
+                await self.app.die(error)
                 return
 
     async def _bring_up(self, generation: int) -> None:

@@ -18,6 +18,8 @@ from faust.types import TP, ConsumerMessage
 
 WRITTEN_FOR = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0", "mode-streaming": "0.7.1"}
 
+FETCH_WAIT_MS = 100
+
 
 def assert_versions() -> None:
     """Refuse to run over another Faust than the one that the overrides were written for.
@@ -37,6 +39,30 @@ def assert_versions() -> None:
             f"touchline overrides parts of {WRITTEN_FOR}, but finds {other}: "
             "install the pinned versions (pip install -c constraints.txt touchline)"
         )
+
+
+class GapError(RuntimeError):
+    """Records between two batches were not handed out. A restart reads them again."""
+
+
+class Batch(list[Any]):
+    """The records of a partition, as they were fetched together."""
+
+    after = -1
+    """The offset that was handed out before its first record, or that was sought before it."""
+    epoch = 0
+    """How often partitions had been given back when it was handed out."""
+
+    def require_after(self, done: int) -> None:
+        """Make sure that nothing lies between the offset ``done`` and this batch.
+
+        Offsets alone cannot tell: the marks of transactions leave holes between them.
+
+        Raises:
+            GapError: something does.
+        """
+        if self.after > done:
+            raise GapError(f"records from offset {done + 1} to {self.after} were not handed out")
 
 
 class BatchSchema(Schema):  # type: ignore[misc]
@@ -73,14 +99,31 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> Any:
         """Read committed records only, which Faust ties to transactions of its own."""
         consumer = super()._create_worker_consumer(transport)
+        # Faust's 1.5 s would hold up a partition that joins while an empty fetch is under way.
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - fixed by Faust
         consumer._isolation_level = self.app.isolation  # noqa: SLF001 - fixed by Faust
         return consumer
 
-    async def _fetch_records(self, *args: Any, **kwargs: Any) -> dict[TP, list[Any]]:
+    async def _fetch_records(self, *args: Any, **kwargs: Any) -> dict[TP, Batch]:
         records: dict[TP, list[Any]] = await super()._fetch_records(*args, **kwargs)
-        for tp, batch in records.items():
-            self.fetched[tp] = batch[-1].offset
-        return records
+        batches = {}
+        for tp, found in records.items():
+            batches[tp] = batch = Batch(found)
+            batch.after = self.fetched.get(tp, -1)
+            self.fetched[tp] = found[-1].offset
+        return batches
+
+    def seek(self, partition: TP, offset: int) -> None:
+        """Go on at an offset: what comes before it counts as handed out."""
+        super().seek(partition, offset)
+        self.fetched[partition] = offset - 1
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go on at the group's offsets, as `seek`."""
+        offsets: Mapping[TP, int] = await super().seek_to_committed()
+        for tp, offset in offsets.items():
+            self.fetched[TP(*tp)] = (offset or 0) - 1
+        return offsets
 
     async def reach(self, tps: set[TP]) -> dict[TP, Reach]:
         """Compare the broker's ends with the positions here.
@@ -101,6 +144,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     #: Awaited before partitions are given back: returns when no batch is in flight.
     give_back: Callable[[], Any] | None = None
+    #: How often partitions were given back: a batch of an earlier epoch is stale.
+    epoch = 0
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
         """Yield one message for each partition that has records; its value is their list.
@@ -120,7 +165,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 return
             yield tp, self._to_batch(tp, batch)
 
-    def _to_batch(self, tp: TP, records: list[Any]) -> ConsumerMessage:
+    def _to_batch(self, tp: TP, records: Batch) -> ConsumerMessage:
+        records.epoch = self.epoch
         last = records[-1]
         return ConsumerMessage(
             tp.topic,
@@ -148,6 +194,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def wait_empty(self) -> None:
         """Wait until the batch in flight is finished and committed (Faust loses acks here)."""
+        self.epoch += 1
         if self.give_back is not None:
             await self.give_back()
 

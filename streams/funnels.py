@@ -1,7 +1,8 @@
 """The funnels of a playbook as queries of the warehouse."""
 
 from schemas.playbook import PlaybookSpec
-from sinks.funnel import Funnel, Step
+from sinks.condition import Condition
+from sinks.funnel_spec import Funnel, Step
 
 
 class UnknownFunnel(LookupError):  # noqa: N818 - says what is so, like KeyError's own kind
@@ -20,5 +21,5 @@ def find_funnel(playbook: PlaybookSpec, name: str) -> Funnel:
             f"playbook {playbook.name} has no funnel {name!r}; it has {', '.join(specs) or 'none'}"
         )
     spec = specs[name]
-    steps = tuple(Step(step.name, step.event) for step in spec.steps)
-    return Funnel(spec.name, steps, spec.window, "first" if spec.entry == "first" else "any")
+    steps = tuple(Step(step.name, Condition((step.event,))) for step in spec.steps)
+    return Funnel(spec.name, steps, spec.window, spec.entry)

@@ -74,6 +74,12 @@ class Settings(BaseModel):
     max_record_bytes: int = Field(
         default=262_144, ge=1024, le=4_194_304, description="a larger record is a dead letter"
     )
+    dead_letter_ceiling: float = Field(
+        default=0.5,
+        ge=0.0,
+        le=1.0,
+        description="a worker stops when more than this share of the last 1,000 records is dead",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod

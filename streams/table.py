@@ -32,6 +32,10 @@ class Ledger(msgspec.Struct, frozen=True, array_like=True):
     """The stream clock, in milliseconds; 0 before the first record."""
     broker_time: bool = False
     """Whether the broker stamps the records (LogAppendTime), so that an idle clock may go on."""
+    counted: int = 0
+    """How many records its profiles have counted: what a whole changelog must add up to."""
+    poison: bytes = b""
+    """The last records, a bit each, 1 for a dead letter (`streams.ceiling`)."""
 
 
 @dataclass(slots=True)
@@ -50,6 +54,12 @@ class Shard:
     def knows(self, user_id: str, offset: int) -> bool:
         """Return whether this record is already in the person's profile."""
         return offset <= self.ledger.offset or offset <= self.ahead.get(user_id, -1)
+
+    @property
+    def counted(self) -> int:
+        """How many records the profiles have counted, those of a batch in hand included."""
+        counts = self.partition.counts
+        return counts.applied + counts.duplicates + counts.late
 
     def settle(self, ledger: Ledger) -> None:
         """Take over the ledger of a write that is durable."""

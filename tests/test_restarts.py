@@ -35,7 +35,7 @@ def line(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Iterator[Th
 @pytest.fixture(scope="module")
 def purchases() -> list[Touchpoint]:
     """The first purchases of the file, in order of time."""
-    touchpoints = to_touchpoints(read_purchases(), date(2026, 11, 22))
+    touchpoints = to_touchpoints(read_purchases(), date(2025, 6, 30))
     return list(itertools.islice(touchpoints, PURCHASES))
 
 

@@ -77,11 +77,13 @@ class TheLine:
     def actions(self) -> list[Action]:
         """Return all actions on the trigger topics."""
         names = [name for name in load_topics() if name.startswith("actions.")]
-        return [Codec().decode_action(r.value) for name in names for r in self.read(name)]
+        decode = self.settings.new_codec().decode_action
+        return [decode(r.value) for name in names for r in self.read(name)]
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return all dead letters."""
-        return [Codec().decode_dead_letter(r.value) for r in self.read("dead-letters")]
+        decode = self.settings.new_codec().decode_dead_letter
+        return [decode(r.value) for r in self.read("dead-letters")]
 
     def _child(self, command: str, changes: dict[str, Any]) -> Child:
         (port,) = free_ports(1)

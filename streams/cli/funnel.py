@@ -1,59 +1,225 @@
-"""``touchline funnel``: how many people took each step of a funnel of the playbook."""
+"""``touchline funnel``: how many people took each step, of the playbook's funnels or ad hoc."""
 
+import re
 from typing import Any
 
 import click
 from rich.table import Table
 
-from schemas.playbook import find_playbook
-from sinks.funnel import run_funnel
-from sinks.warehouse import open_warehouse
+from schemas.playbook import PlaybookSpec, find_playbook
+from sinks.funnel import FunnelResult, fell_out, funnel_trend, run_funnel, run_funnel_by
+from sinks.funnel_spec import Breakdown, Exclusion, Funnel, Step, StepField, Touch
+from sinks.warehouse import Limits, Warehouse
+from streams.cli.asking import (
+    DURATION,
+    NAMED,
+    Written,
+    bar,
+    checked,
+    instant,
+    named_condition,
+    opened,
+    span,
+    table,
+    timezone_option,
+)
 from streams.cli.output import json_option, load_settings, out, print_json, settings_options
 from streams.cli.pages import read_json
 from streams.funnels import find_funnel
+
+
+def _exclusion(text: str) -> Exclusion:
+    condition, _, between = text.rpartition("@")
+    match = re.fullmatch(r"(\d+)-(\d+)", between)
+    if match is None:
+        raise ValueError(f"{text!r}: write CONDITION@1-2 for what must not come between 1 and 2")
+    return Exclusion(named_condition(condition)[1], int(match[1]), int(match[2]))
+
+
+def _breakdown(text: str) -> Breakdown:
+    which, _, field = text.partition(":")
+    if which in {"first", "last"} and field in {"source", "campaign", "channel"}:
+        return Touch(which, field)  # type: ignore[arg-type]
+    if which.isdecimal() and int(which) and field:
+        return StepField(int(which), field)
+    raise ValueError(
+        f"{text!r}: write first:source or last:channel (source, campaign, channel), "
+        "or 2:product for a field of step 2"
+    )
 
 
 @click.command()
 @click.argument("name", required=False)
 @settings_options("playbook", "warehouse")
 @click.option("--url", help="Ask a running sink: an embedded warehouse opens in one process only.")
+@click.option(
+    "--step",
+    "steps",
+    type=NAMED,
+    multiple=True,
+    help="A step of a funnel of your own, in order; repeat it: page_viewed, or "
+    "'big=order_paid{amount_minor: {at_least: 10000}}'.",
+)
+@click.option(
+    "--window", type=DURATION, default="7d", show_default=True, help="From the first step on."
+)
+@click.option(
+    "--order", type=click.Choice(["ordered", "strict", "any"]), default="ordered", show_default=True
+)
+@click.option(
+    "--entry",
+    type=click.Choice(["latest", "first"]),
+    default="latest",
+    show_default=True,
+    help="Which entry counts where the first step repeats.",
+)
+@click.option(
+    "--exclude",
+    "exclusions",
+    type=Written("condition@i-j", _exclusion),
+    multiple=True,
+    help="What must not come between two steps: order_refunded@2-3.",
+)
+@click.option("--since", help="Entries from this day or time on.")
+@click.option("--until", help="Entries before this day or time.")
+@click.option(
+    "--by",
+    type=Written("breakdown", _breakdown),
+    help="first:source, last:channel (or campaign), or 2:product, a field of step 2.",
+)
+@click.option("--trend", is_flag=True, help="By day of entry.")
+@click.option("--fell-out", type=click.IntRange(min=1), help="Name who ended at this step.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="People named."
+)
+@click.option(
+    "--sample",
+    "share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    help="Share of people to look at, such as 0.1; the error is stated.",
+)
+@timezone_option
+@click.option(
+    "--seconds",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="How long the question may take.",
+)
 @json_option
-def funnel(name: str | None, url: str | None, as_json: bool, **flags: Any) -> None:
-    """Count the people who took each step of the funnel NAME, within its window.
+def funnel(name: str | None, url: str | None, as_json: bool, **options: Any) -> None:
+    r"""Count the people who took each step of the funnel NAME, or of one given by --step.
 
-    Without NAME, lists the funnels of the playbook. Ties in time count in the order of the log,
-    one event satisfies one step, and the window runs from the first step, its end included.
+    Without either, lists the funnels of the playbook. Ties in time count in the order of the log,
+    one event satisfies one step, and the window runs from the first step, its end included:
+    docs/funnels.md has every rule.
+
+    \b
+    touchline funnel repeat-purchase
+    touchline funnel --step page_viewed --step friend_added --step order_paid --window 30d \\
+        --by first:source
     """
-    settings = load_settings(**flags)
+    settings = load_settings(**{key: options.pop(key) for key in ("playbook", "warehouse")})
     playbook = find_playbook(settings.playbook)
-    if name is None:
+    if url and name:
+        answer = read_json(f"{url}/funnel/{name}")
+    elif name or options["steps"]:
+        query = _query(playbook, name, options)
+        with opened(settings) as warehouse:
+            answer = _ask(warehouse, query, options, options["timezone"] or playbook.timezone)
+    else:
         for spec in playbook.funnels:
             click.echo(f"{spec.name}: " + " -> ".join(step.name for step in spec.steps))
         return
-    answer = read_json(f"{url}/funnel/{name}") if url else _ask(settings.warehouse, playbook, name)
     if as_json:
         print_json(answer)
     else:
-        out.print(funnel_table(answer))
+        _draw(answer)
 
 
-def _ask(address: str, playbook: Any, name: str) -> dict[str, Any]:
-    query = find_funnel(playbook, name)
-    warehouse = open_warehouse(address)
-    try:
-        result = run_funnel(warehouse, query)
-    finally:
-        warehouse.close()
-    return {"funnel": name, "steps": [step._asdict() for step in result.steps]}
+def _query(playbook: PlaybookSpec, name: str | None, options: dict[str, Any]) -> Funnel:
+    zone = options["timezone"] or playbook.timezone
+    since, until = (instant(options[bound], zone) for bound in ("since", "until"))
+    if name:
+        return find_funnel(playbook, name).between(since, until)
+    return checked(
+        lambda: Funnel(
+            "ad hoc",
+            tuple(Step(title, condition) for title, condition in options["steps"]),
+            options["window"],
+            options["entry"],
+            options["order"],
+            options["exclusions"],
+            since,
+            until,
+        )
+    )
+
+
+def _ask(warehouse: Warehouse, query: Funnel, options: dict[str, Any], zone: str) -> dict[str, Any]:
+    limits = Limits(seconds=options["seconds"])
+    if options["fell_out"]:
+        people = fell_out(
+            warehouse, query, options["fell_out"], count=options["limit"], limits=limits
+        )
+        return {"funnel": query.name, "fell_out": [person._asdict() for person in people]}
+    whole = run_funnel(warehouse, query, share=options["share"], limits=limits)
+    answer: dict[str, Any] = {"funnel": query.name, "steps": steps_of(whole)}
+    if options["share"] < 1:
+        answer["sample"] = options["share"]
+    if options["by"]:
+        parts = checked(lambda: run_funnel_by(warehouse, query, options["by"], limits=limits))
+        answer["by"] = [{"value": value, "steps": steps_of(part)} for value, part in parts.items()]
+    if options["trend"]:
+        days = funnel_trend(warehouse, query, timezone=zone, limits=limits)
+        answer["trend"] = [{"day": str(day), "steps": steps_of(part)} for day, part in days.items()]
+    return answer
+
+
+def steps_of(result: FunnelResult) -> list[dict[str, Any]]:
+    """Return the steps as JSON has them."""
+    return [step._asdict() for step in result.steps]
+
+
+def _draw(answer: dict[str, Any]) -> None:
+    if "fell_out" in answer:
+        rows = [tuple(person.values()) for person in answer["fell_out"]]
+        out.print(table("fell out", ("user", "entered at (ms)", "last event at (ms)"), rows))
+        return
+    out.print(funnel_table(answer))
+    for kind, key in (("by", "value"), ("trend", "day")):
+        if kind in answer:
+            out.print(_parts_table(answer["steps"], answer[kind], key))
+
+
+def _parts_table(steps: list[dict[str, Any]], parts: list[dict[str, Any]], key: str) -> Table:
+    rows = [
+        (
+            "(not reached)" if part[key] is None else part[key] or "(none)",
+            *(step["people"] for step in part["steps"]),
+            f"{part['steps'][-1]['from_first']:.1%}",
+            bar(part["steps"][-1]["from_first"], 1),
+        )
+        for part in parts
+    ]
+    return table("", (key, *(step["name"] for step in steps), "of first", ""), rows)
 
 
 def funnel_table(answer: dict[str, Any]) -> Table:
-    """Return a funnel for a terminal: people and shares, step by step."""
-    table = Table(title=f"funnel {answer['funnel']}", title_justify="left")
-    table.add_column("step")
-    for name in ("people", "of step before", "of first"):
-        table.add_column(name, justify="right")
-    for step in answer["steps"]:
-        shares = (f"{step['from_previous']:.1%}", f"{step['from_first']:.1%}")
-        table.add_row(step["name"], f"{step['people']:,}", *shares)
-    return table
+    """Return a funnel for a terminal: people, shares and times, step by step."""
+    sample = f", from a sample of {answer['sample']:.0%}" if "sample" in answer else ""
+    names = ("step", "people", "", "of step before", "of first", "median", "p90")
+    rows = [
+        (
+            step["name"],
+            f"{step['people']:,}" + (f" ±{step['error']:,.0f}" if step["error"] else ""),
+            bar(step["from_first"], 1),
+            f"{step['from_previous']:.1%}",
+            f"{step['from_first']:.1%}",
+            span(step["median_ms"]),
+            span(step["p90_ms"]),
+        )
+        for step in answer["steps"]
+    ]
+    return table(f"funnel {answer['funnel']}{sample}", names, rows)

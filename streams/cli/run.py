@@ -20,7 +20,7 @@ _COMMON = (
 
 
 @click.command()
-@settings_options("playbook", "batch_records", "clock_margin", *_COMMON)
+@settings_options("playbook", "batch_records", "clock_margin", "dead_letter_ceiling", *_COMMON)
 def worker(**flags: Any) -> None:
     """Fold touchpoints into profiles and request the actions of the playbook.
 

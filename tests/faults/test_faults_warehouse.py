@@ -1,0 +1,173 @@
+"""A ClickHouse that is away, slow or silent: the worker goes on, and no row is lost or twice."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+import pytest
+from brokers import free_ports
+from kafka import KafkaAdminClient
+from orchestra import await_lag, await_that
+from the_line import TheLine
+from truth import require_rows, require_truth
+from workload import LATER, touches
+
+from streams.cli.children import Child
+from streams.cli.demo import await_sink
+from streams.cli.pages import read_json
+from streams.sink_buffer import FULL
+
+pytestmark = pytest.mark.kafka
+PROGRAM = Path(__file__).with_name("faulty_sink.py")
+
+
+class FaultySink(Child):
+    """A sink as a process, whose warehouse does what it is told."""
+
+    def __init__(self, line: TheLine) -> None:
+        settings = line.settings.model_copy(update={"web_port": free_ports(1)[0]})
+        super().__init__("sink", settings, line.folder, log_name="faulty-sink")
+        self._wish = line.folder / "wish"
+        self.tell("ok")
+
+    def tell(self, wish: str) -> None:
+        """Say what the warehouse is to do from its next insert on."""
+        self._wish.write_text(wish)
+
+    def __enter__(self) -> Self:
+        """Start the process."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, PROGRAM, self._settings.model_dump_json(), self._wish],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "lost",
+        pytest.param("down", marks=pytest.mark.nightly),
+        pytest.param("half", marks=pytest.mark.nightly),
+        pytest.param("slow", marks=pytest.mark.nightly),
+    ],
+)
+def test_a_faulty_clickhouse_delays_rows_and_changes_none(
+    line: TheLine, seed: int, fault: str
+) -> None:
+    """The worker is not held up; when ClickHouse is well again, every row is there once."""
+    with line.worker() as worker, FaultySink(line) as sink:
+        sink.wait_ready()
+        line.publish(touches(seed, 1_000))
+        await_lag(line)
+        sink.tell(fault)
+        line.publish(touches(seed + 1, 2_000, start=LATER))
+        await_lag(line)  # the worker does not wait for ClickHouse
+        time.sleep(4)
+        sink.tell("ok")
+        await_sink(worker, sink)
+        require_truth(line, [worker])
+    require_rows(line)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+def test_clickhouse_is_away_for_two_minutes_of_full_traffic(line: TheLine, seed: int) -> None:
+    """The buffer stays bounded, the sink stays in its group, the worker goes on."""
+    with line.worker(batch_records=1000) as worker, FaultySink(line) as sink:
+        sink.wait_ready()
+        sink.tell("down")
+        line.publish(touches(seed, 200_000, people=5_000))
+        await_lag(line)
+        away_until = time.monotonic() + 120
+        while time.monotonic() < away_until:
+            sink.check()
+            waiting = read_json(f"{sink.url}/health")["rows_waiting"]
+            assert max(waiting.values()) <= 2 * FULL
+            time.sleep(1)
+        assert sink.log.read_text().count("Executing _on_partitions_assigned") == 1
+        sink.tell("ok")
+        await_sink(worker, sink)
+        require_truth(line, [worker])
+    require_rows(line)
+
+
+@pytest.mark.nightly
+def test_a_sink_killed_while_clickhouse_is_away(line: TheLine, seed: int) -> None:
+    """What it had gathered is read again, also where half of it had been stored."""
+    with line.worker() as worker, FaultySink(line) as sink:
+        sink.wait_ready()
+        line.publish(touches(seed, 2_000))
+        sink.tell("half")
+        await_that(lambda: "wait" in sink.log.read_text(), "no insert failed")
+        sink.kill()
+        sink.tell("ok")
+        sink.__enter__()
+        sink.wait_ready()
+        await_sink(worker, sink)
+    require_rows(line)
+
+
+@pytest.mark.nightly
+def test_rows_inserted_again_long_after_change_nothing(line: TheLine, seed: int) -> None:
+    """The sink's group is reset to the beginning: the whole log again, past any server's window."""
+    line.publish(touches(seed, 2_000))
+    with line.worker() as worker, FaultySink(line) as sink:
+        sink.wait_ready()
+        await_lag(line)
+        await_sink(worker, sink)
+    require_rows(line)
+    forget_group(line, f"{line.settings.group}-sink")
+    with FaultySink(line):
+        await_lag(line, group="-sink")
+    require_rows(line)
+
+
+@pytest.mark.nightly
+def test_a_table_that_does_not_fit_stops_the_sink_and_only_the_sink(
+    line: TheLine, seed: int
+) -> None:
+    """Schema drift: the sink ends with exit code 1 and commits nothing; mended, it goes on."""
+    line.publish(touches(seed, 500))
+    with FaultySink(line) as sink:
+        sink.wait_ready()
+    execute(line, "ALTER TABLE touchpoints RENAME COLUMN campaign TO campaigns")
+    with line.worker() as worker:
+        worker.wait_ready()
+        line.publish(touches(seed + 1, 500, start=LATER))
+        with FaultySink(line) as sink:
+            assert sink._process is not None
+            assert sink._process.wait(60) == 1
+        await_lag(line)
+        execute(line, "ALTER TABLE touchpoints RENAME COLUMN campaigns TO campaign")
+        with FaultySink(line) as sink:
+            sink.wait_ready()
+            await_sink(worker, sink)
+        require_truth(line, [worker])
+    require_rows(line)
+
+
+def execute(line: TheLine, sql: str) -> None:
+    """Run a statement on the embedded warehouse of a line whose sink has stopped."""
+    program = (
+        "import sys; from sinks.warehouse import open_warehouse; "
+        "open_warehouse(sys.argv[1]).execute(sys.argv[2])"
+    )
+    command = [sys.executable, "-c", program, line.settings.warehouse, sql]
+    subprocess.run(command, check=True)
+
+
+def forget_group(line: TheLine, group: str) -> None:
+    """Delete the offsets of a consumer group that has no members."""
+    admin = KafkaAdminClient(bootstrap_servers=line.settings.bootstrap)
+    try:
+        await_that(lambda: not admin.describe_groups([group])[group]["members"], "it has members")
+        admin.delete_groups([group])
+    finally:
+        admin.close()
