@@ -1,0 +1,198 @@
+"""Measure funnels on a warehouse in this process: ad hoc, sampled, and one person's long history.
+
+Run ``python benchmarks/funnels.py [EVENTS] [PEOPLE] [--folder FOLDER]``; 20,000,000 events of
+1,000,000 people take about four minutes and 1 GB. People do a random five of eight kinds of event,
+one after another over 90 days, so every step is met by many. Every figure is wall-clock time on
+all cores that this machine gives; run it on an idle one.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from schemas.records import Touchpoint
+from sinks.condition import Condition
+from sinks.funnel import FunnelResult, run_funnel
+from sinks.funnel_spec import Funnel, Step
+from sinks.migrations import migrate
+from sinks.tables import TOUCHPOINTS
+from sinks.warehouse import Limits, Warehouse, open_warehouse
+
+DAY = 86_400_000
+START = 1_700_000_000_000
+KINDS = (
+    "page_viewed", "link_scanned", "friend_added", "trial_started", "order_paid",
+    "message_received", "group_joined", "content_shared",
+)  # fmt: skip
+SHARES = (35, 55, 65, 70, 75, 90, 95, 100)  # percent, summed up
+FUNNEL = Funnel(
+    "five steps", tuple(Step(kind, Condition.of(kind)) for kind in KINDS[:5]), window_ms=7 * DAY
+)
+OURS, SAMPLE = "ordered, exact, with times to convert", "  10 % sample of it"
+CHUNK = 2_000_000
+
+
+def fill(warehouse: Warehouse, events: int, people: int) -> None:
+    """Store the events by SQL, in order of time, as a writer would: many parts."""
+    kind = f"{list(KINDS)}[arrayFirstIndex(x -> x > cityHash64(number, 2) % 100, {list(SHARES)})]"
+    at = f"toDateTime64(({START} + intDiv(number * {90 * DAY}, {events})) / 1000, 3, 'UTC')"
+    columns = (
+        "event_id, user_id, occurred_at, kind, source, payload, topic, partition, offset, "
+        "appended_at"
+    )
+    for first in range(0, events, CHUNK):
+        warehouse.execute(f"""
+            INSERT INTO touchpoints ({columns})
+            SELECT concat('e', toString(number)),
+                   concat('u', leftPad(toString(cityHash64(number, 1) % {people}), 8, '0')),
+                   {at}, {kind}, ['douyin', 'qr', ''][1 + number % 3], '{{}}',
+                   'touchpoints', cityHash64(number, 1) % {people} % 8, number, {at}
+            FROM numbers({first}, {min(CHUNK, events - first)})""")  # noqa: S608 - numbers
+
+
+def raced(asks: dict[str, Callable[[], Any]], rounds: int) -> dict[str, tuple[float, Any]]:
+    """Print the times of each question; return the medians in seconds and the last answers.
+
+    They take turns, so that whatever else the machine does slows all of them alike.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in asks}
+    answers = {name: ask() for name, ask in asks.items()}  # once to warm up
+    for _ in range(rounds):
+        for name, ask in asks.items():
+            started = time.perf_counter()
+            answers[name] = ask()
+            seconds[name].append(time.perf_counter() - started)
+    for name, took in seconds.items():
+        took.sort()
+        p95 = took[min(int(rounds * 0.95), rounds - 1)]
+        print(f"{name:<42} best {took[0]:5.2f}  median {took[rounds // 2]:5.2f}  p95 {p95:5.2f} s")
+    return {name: (took[rounds // 2], answers[name]) for name, took in seconds.items()}
+
+
+def window_funnel(warehouse: Warehouse, by: str, final: str) -> list[tuple[int, int]]:
+    """Ask ClickHouse's own function: ties by step, one event may satisfy several steps."""
+    steps = ", ".join(f"kind = '{kind}'" for kind in KINDS[:5])
+    return warehouse.query(
+        f"""
+        SELECT level, count() FROM (
+            SELECT windowFunnel({FUNNEL.window_ms})(
+                toUInt64(toUnixTimestamp64Milli(occurred_at)), {steps}) AS level
+            FROM touchpoints {final} WHERE kind IN {KINDS[:5]} GROUP BY {by})
+        GROUP BY level ORDER BY level""",  # noqa: S608 - ours
+        None,
+        Limits(),
+    )
+
+
+def errors(whole: FunnelResult, sample: FunnelResult) -> None:
+    """Print how far the sample is off, step by step, and what it says of itself."""
+    for step, estimate in zip(whole.steps, sample.steps, strict=True):
+        off = abs(estimate.people / step.people - 1) if step.people else 0
+        stated = estimate.error / estimate.people if estimate.people else 0
+        print(
+            f"    {step.name:<16} {step.people:>9,} people, sample says {estimate.people:>9,}: "
+            f"off by {off:6.2%}, states ±{stated:.2%}"
+        )
+
+
+def long_histories(warehouse: Warehouse) -> None:
+    """Print what one person with very many events costs."""
+    random = Random(1)  # noqa: S311 - load, not a secret
+    for events in (10_000, 100_000, 1_000_000):
+        warehouse.execute("TRUNCATE TABLE touchpoints")
+        rows = [
+            TOUCHPOINTS.row(
+                ("touchpoints", 0, i, START),
+                Touchpoint(f"e{i}", "u", START + i * 1000, random.choice(KINDS), {}),
+            )
+            for i in range(events)
+        ]
+        started = time.perf_counter()
+        for first in range(0, events, 100_000):
+            warehouse.insert("touchpoints", TOUCHPOINTS.columns, rows[first : first + 100_000])
+        inserted = events / (time.perf_counter() - started)
+        for order in ("ordered", "any"):
+            funnel = Funnel("long", FUNNEL.steps, 7 * DAY, order=order)  # type: ignore[arg-type]
+            name = f"one person, {events:,} events, {order}"
+            median, _ = raced({name: lambda funnel=funnel: run_funnel(warehouse, funnel)}, 3)[name]
+            print(f"    {median / events * 1e6:.2f} µs an event; inserted {inserted:,.0f} rows/s")
+
+
+def insert_rate(warehouse: Warehouse, rows: int = 1_000_000, batch: int = 250_000) -> None:
+    """Print the rate of the writer: rows made of records and stored, as the sink does it."""
+    records = [
+        Touchpoint(
+            f"e{i}", f"u{i * 7919 % 100_000}", START + i, "order_paid",
+            {"order_id": f"o{i}", "amount_minor": i, "currency": "CNY", "quantity": 1},
+            channel="wecom", source="douyin",
+        )
+        for i in range(rows)
+    ]  # fmt: skip
+    warehouse.execute("TRUNCATE TABLE touchpoints")
+    made = stored = 0.0
+    for first in range(0, rows, batch):
+        started = time.perf_counter()
+        part = [
+            TOUCHPOINTS.row(("touchpoints", 0, first + i, START), record)
+            for i, record in enumerate(records[first : first + batch])
+        ]
+        made += time.perf_counter() - started
+        started = time.perf_counter()
+        warehouse.insert("touchpoints", TOUCHPOINTS.columns, part)
+        stored += time.perf_counter() - started
+    print(
+        f"{'insert':<44} {rows / stored:,.0f} rows/s stored; "
+        f"{rows / (stored + made):,.0f} rows/s with making the rows in Python"
+    )
+
+
+def main() -> None:
+    """Fill a warehouse and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("events", nargs="?", type=int, default=20_000_000)
+    parser.add_argument("people", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--folder", default="", help="Where to put the tables, for this run only.")
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(dir=options.folder or None) as folder,
+        closing(open_warehouse(f"chdb://{folder}/tables")) as warehouse,
+    ):
+        migrate(warehouse)
+        started = time.perf_counter()
+        fill(warehouse, options.events, options.people)
+        print(f"{options.events:,} events of {options.people:,} people, filled by SQL in "
+              f"{time.perf_counter() - started:.0f} s")  # fmt: skip
+        any_order = replace(FUNNEL, order="any")
+        strict = replace(FUNNEL, order="strict")
+        results = raced(
+            {
+                OURS: lambda: run_funnel(warehouse, FUNNEL),
+                SAMPLE: lambda: run_funnel(warehouse, FUNNEL, share=0.1),
+                "any order": lambda: run_funnel(warehouse, any_order),
+                "strict": lambda: run_funnel(warehouse, strict),
+                "windowFunnel by user_id FINAL": lambda: window_funnel(
+                    warehouse, "user_id", "FINAL"
+                ),
+                "windowFunnel by user_id": lambda: window_funnel(warehouse, "user_id", ""),
+                "windowFunnel by hash": lambda: window_funnel(warehouse, "cityHash64(user_id)", ""),
+            },
+            options.rounds,
+        )
+        errors(results[OURS][1], results[SAMPLE][1])
+        for name, (median, answer) in results.items():
+            if "windowFunnel" in name:
+                ours, sampled = results[OURS][0] / median, results[SAMPLE][0] / median
+                print(f"    against {name}: ordered {ours:.2f}, sample {sampled:.2f}")
+                print(f"        (it counts {answer})")
+        insert_rate(warehouse)
+        long_histories(warehouse)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""How long a worker takes to come back with so many profiles: nothing on its disk, all to read."""
+
+import asyncio
+import time
+import urllib.request
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from peers.job import invent
+from processors.partition import Partition
+from processors.playbook import compile_playbook
+from schemas.playbook import find_playbook
+from schemas.profile import Profile
+from schemas.topics import load_topics
+from streams.admin import create_topics
+from streams.cli.children import Child
+from streams.outbox import new_producer, send_rows
+from streams.settings import Settings
+from streams.table import Ledger, to_rows
+
+PATTERNS = 1000
+EVENTS = 5
+"""So many people are folded, over so many events each; the rest are copies by another name."""
+
+
+class Recovery(NamedTuple):
+    """What a start took, in seconds."""
+
+    profiles: int
+    row_bytes: float
+    restore: float
+    """From the assignment of the partitions until the shards stand."""
+    ready: float
+    """From the start of the process until it takes records: imports and the group's join too."""
+
+
+def measure_recovery(settings: Settings, folder: Path, profiles: int) -> Recovery:
+    """Write a changelog of so many profiles, then start a worker on it."""
+    create_topics(settings.bootstrap, load_topics().values(), prefix=settings.topic_prefix)
+    size = asyncio.run(_write(settings, profiles))
+    began = time.monotonic()
+    with Child("worker", settings, folder, log_name=f"{settings.topic_prefix}worker") as child:
+        child.wait_ready()
+        ready = time.monotonic() - began
+        metrics = _read_metrics(f"{child.url}/metrics")
+    held = sum(value for name, value in metrics.items() if name.startswith("touchline_profiles{"))
+    if held != profiles:
+        raise RuntimeError(f"the worker holds {held:.0f} of {profiles} profiles")
+    return Recovery(profiles, size / profiles, metrics["touchline_recovery_seconds"], ready)
+
+
+def _patterns(settings: Settings) -> list[Profile]:
+    playbook = find_playbook(settings.playbook)
+    partition = Partition(compile_playbook(playbook), {})
+    start = int(time.time() * 1000) - 60_000
+    touchpoints = invent(PATTERNS * EVENTS, PATTERNS, start, PATTERNS, playbook.currency)
+    partition.apply((touchpoint, touchpoint.occurred_at) for touchpoint in touchpoints)
+    return list(partition.profiles.values())
+
+
+async def _write(settings: Settings, profiles: int) -> int:
+    patterns, size = _patterns(settings), 0
+    partitions = load_topics()["profiles-changelog"].partitions
+
+    def rows(partition: int) -> Iterator[tuple[bytes, bytes]]:
+        nonlocal size
+        clock = int(time.time() * 1000)
+        stride = partitions * PATTERNS
+        for first in range(partition, profiles, stride):
+            names = [f"u-{n:07}" for n in range(first, min(first + stride, profiles), partitions)]
+            changed = {
+                name: msgspec.structs.replace(pattern, user_id=name)
+                for name, pattern in zip(names, cycle(patterns), strict=False)
+            }
+            for row in to_rows(changed, Ledger(0, 0, clock)):
+                size += len(row[0]) + len(row[1])
+                yield row
+
+    producer = new_producer(settings)
+    await producer.start()
+    try:
+        for partition in range(partitions):
+            await send_rows(
+                producer, settings.topic("profiles-changelog"), partition, rows(partition)
+            )
+    finally:
+        await producer.stop()
+    return size
+
+
+def _read_metrics(url: str) -> dict[str, float]:
+    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own loopback page
+        lines = answer.read().decode().splitlines()
+    return {
+        name: float(value)
+        for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")
+    }
