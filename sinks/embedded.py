@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pyarrow as pa  # type: ignore[import-untyped]  # comes with chdb, without stubs
 from chdb import session
 
-from sinks.warehouse import Param, WarehouseError, WarehouseRefused, error_of, quoted
+from sinks.warehouse import Limits, Param, WarehouseError, WarehouseRefused, error_of, quoted
 
 # Arrow types of the ClickHouse types that our tables use; any other is left to Arrow to infer.
 _ARROW = {
@@ -77,12 +77,18 @@ class EmbeddedWarehouse:
         except RuntimeError as error:
             raise _engine_error(error) from error
 
-    def query(self, sql: str, params: Mapping[str, Param] | None = None) -> list[tuple[Any, ...]]:
+    def query(
+        self,
+        sql: str,
+        params: Mapping[str, Param] | None = None,
+        limits: Limits | None = None,
+    ) -> list[tuple[Any, ...]]:
         """Return the rows of a ``SELECT``; see :class:`sinks.warehouse.Warehouse`."""
+        sql = limits.on(sql) if limits else sql
         written = {name: _written(value) for name, value in (params or {}).items()}
         try:
             with self._lock:
-                table = self._session.query(sql, "ArrowTable", params=written)
+                table = self._read(sql, written)
         except RuntimeError as error:
             raise _engine_error(error) from error
         columns = (column.to_pylist(maps_as_pydicts="strict") for column in table.columns)
@@ -100,6 +106,14 @@ class EmbeddedWarehouse:
     def close(self) -> None:
         """Give the folder back to other processes."""
         self._session.close()
+
+    def _read(self, sql: str, params: Mapping[str, Any]) -> Any:
+        try:
+            return self._session.query(sql, "ArrowTable", params=params)
+        except RuntimeError:
+            # chdb puts what a failed query had written already before the answer of the next one.
+            self._session.query("SELECT 1", "Null")
+            raise
 
     def _types_of(self, table: str) -> dict[str, Any]:
         if table not in self._types:

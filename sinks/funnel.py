@@ -1,109 +1,186 @@
-"""How many people go through ordered steps within a window of time."""
+"""Ask for a funnel: people and times by step, by part, by day, and who fell out.
+
+``docs/funnels.md`` says what is counted, :mod:`sinks.funnel_spec` how to write a funnel down, and
+:mod:`sinks.funnel_paths` how it is computed.
+"""
+
+# ruff: noqa: S608 - names are of this package, values are parameters
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from datetime import date
+from math import sqrt
+from typing import NamedTuple
 
-from sinks.warehouse import Param, Warehouse
+from sinks.funnel_events import time_of
+from sinks.funnel_paths import paths
+from sinks.funnel_spec import Breakdown, Funnel
+from sinks.sql import Params, ask
+from sinks.warehouse import Limits, Warehouse
 
-
-@dataclass(frozen=True)
-class Step:
-    """A step that an event of ``kind`` satisfies."""
-
-    name: str
-    kind: str
-
-
-@dataclass(frozen=True)
-class Funnel:
-    """Ordered steps that a person must take within ``window_ms`` of the first, inclusive.
-
-    * A person's events are ordered by ``occurred_at``, and ties by their place in the log.
-    * One event satisfies one step: three equal steps need three events.
-    * The first step may be repeated. With entry ``any``, a person reaches a step if one of the
-      entries leads to it in time; with ``first``, only the person's first matching event counts.
-    """
-
-    name: str
-    steps: tuple[Step, ...]
-    window_ms: int
-    entry: Literal["any", "first"] = "any"
-
-    def __post_init__(self) -> None:
-        if not self.steps:
-            raise ValueError(f"the funnel {self.name!r} has no steps")
-        if self.window_ms < 0:
-            raise ValueError(f"the funnel {self.name!r} has a window below 0 ms")
+_CONFIDENCE = 1.959964  # standard errors on either side: 95 %
 
 
 class StepResult(NamedTuple):
-    """The people who reached a step, and their share of those of the step before and the first.
+    """The people who reached a step, and how long they took from the step before.
 
-    A share of nobody is 0.
+    Attributes:
+        name: Of the step.
+        people: Who reached it; estimated where a sample was taken.
+        from_previous: Their share of the step before; of nobody it is 0.
+        from_first: Their share of the first step.
+        median_ms: Milliseconds from the step before; None for the first step and for nobody.
+        p90_ms: Nine of ten took less.
+        error: In people, on either side of ``people``, at 95 % confidence; 0 without sampling.
     """
 
     name: str
     people: int
     from_previous: float
     from_first: float
+    median_ms: int | None = None
+    p90_ms: int | None = None
+    error: float = 0.0
 
 
 @dataclass(frozen=True)
 class FunnelResult:
-    """The answer, one result for each step."""
+    """The answer, one result for each step.
+
+    Attributes:
+        funnel: What was asked.
+        steps: In order.
+        share: Of all people, who were looked at.
+    """
 
     funnel: Funnel
     steps: tuple[StepResult, ...]
+    share: float = 1.0
 
 
-# Each person's events are folded in order into `entries`: for each step, the time of the latest
-# entry from which that step was reached, or `never`. Later is better, because the window counts
-# from the entry, so no other entry needs to be remembered. An event that matches step k carries
-# the entry of step k-1 over to k if it is still within the window; it is never earlier than the
-# one that k had, because entries only move forward. Every step looks at the entries as they were
-# before the event, so one event satisfies one step of a chain.
-_PEOPLE_BY_STEP = """
-WITH
-    {steps:Array(String)} AS steps,
-    toInt64({window_ms:UInt64}) AS window_ms,
-    -9223372036854775808 AS never
-SELECT sumForEach(arrayMap(entry -> toUInt64(entry != never), entries))
-FROM
-(
-    SELECT arrayFold(
-        (entries, event) -> arrayMap(
-            (k, kind, own, previous) -> multiIf(
-                kind != event.4, own,
-                k = 1, if({first_only:UInt8} AND own != never, own, event.1),
-                previous != never AND event.1 - previous <= window_ms, previous,
-                own),
-            arrayEnumerate(steps), steps, entries, arrayPopBack(arrayPushFront(entries, never))),
-        arraySort(groupArray(
-            (toUnixTimestamp64Milli(occurred_at), partition, offset, toString(kind)))),
-        arrayMap(kind -> never, steps)) AS entries
-    FROM touchpoints FINAL
-    WHERE kind IN {steps:Array(String)}
-    GROUP BY user_id
-)
-"""
+class FellOut(NamedTuple):
+    """A person whose attempt ended: the times of its first and last event, in milliseconds."""
+
+    user_id: str
+    entered_at: int
+    last_at: int
 
 
-def run_funnel(warehouse: Warehouse, funnel: Funnel) -> FunnelResult:
-    """Count the people who reach each step of ``funnel``, over all touchpoints stored."""
-    params: dict[str, Param] = {
-        "steps": [step.kind for step in funnel.steps],
-        "window_ms": funnel.window_ms,
-        "first_only": int(funnel.entry == "first"),
-    }
-    ((counted,),) = warehouse.query(_PEOPLE_BY_STEP, params)
-    people = counted or [0] * len(funnel.steps)  # nobody at all: nothing to sum
-    before = [people[0], *people]
+_STEPS = f"""
+    sumForEach(arrayMap(x -> toUInt64(1), path)),
+    quantilesExactForEach(0.5, 0.9)(
+        arrayMap((x, before) -> {time_of("x")} - {time_of("before")},
+            arrayPopFront(path), arrayPopBack(path)))"""
+
+
+def run_funnel(
+    warehouse: Warehouse, funnel: Funnel, *, share: float = 1.0, limits: Limits | None = None
+) -> FunnelResult:
+    """Count the people who reach each step of ``funnel``, over all touchpoints stored.
+
+    Args:
+        warehouse: Where.
+        funnel: What.
+        share: Of people to look at, above 0 and at most 1: always the same people. The counts are
+            scaled up and state their error.
+        limits: What the query may take.
+
+    Raises:
+        ValueError: ``share`` is not a share.
+        sinks.warehouse.WarehouseError: the query failed, or went over its limits.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"a sample is a share above 0 and at most 1, not {share}")
+    params = Params()
+    sql = f"SELECT {_STEPS} FROM ({paths(funnel, params, share=share)})"
+    ((people, times),) = ask(warehouse, sql, params, limits)
+    return _result(funnel, people, times, share)
+
+
+def run_funnel_by(
+    warehouse: Warehouse, funnel: Funnel, by: Breakdown, *, limits: Limits | None = None
+) -> dict[str | None, FunnelResult]:
+    """Count as :func:`run_funnel` for each value of a breakdown, the largest first.
+
+    The parts add up to the whole. None is the part of those who have no value, because they did not
+    reach the step that it is a field of.
+    """
+    params = Params()
+    sql = f"""
+        SELECT value, {_STEPS} FROM ({paths(funnel, params, by=by)})
+        GROUP BY value ORDER BY count() DESC, value"""
+    rows = ask(warehouse, sql, params, limits)
+    return {value: _result(funnel, people, times, 1.0) for value, people, times in rows}
+
+
+def funnel_trend(
+    warehouse: Warehouse, funnel: Funnel, *, timezone: str = "UTC", limits: Limits | None = None
+) -> dict[date, FunnelResult]:
+    """Count as :func:`run_funnel` for each day of entry, in the days of ``timezone``.
+
+    A day less than the window ago is not over: who entered on it may still convert.
+    """
+    params = Params()
+    zone = params.text(timezone)
+    sql = f"""
+        SELECT {_STEPS},
+            toDate(fromUnixTimestamp64Milli({time_of("path[1]")}, 'UTC'), {zone}) AS day
+        FROM ({paths(funnel, params)}) GROUP BY day ORDER BY day"""
+    rows = ask(warehouse, sql, params, limits)
+    return {day: _result(funnel, people, times, 1.0) for people, times, day in rows}
+
+
+def fell_out(
+    warehouse: Warehouse,
+    funnel: Funnel,
+    step: int,
+    *,
+    after: str = "",
+    count: int = 1000,
+    limits: Limits | None = None,
+) -> list[FellOut]:
+    """Return the people whose attempt ended at ``step`` (from 1), ordered by user id.
+
+    Args:
+        warehouse: Where.
+        funnel: What.
+        step: The last step that they reached.
+        after: The last user id of the page before.
+        count: People in a page.
+        limits: What the query may take.
+    """
+    params = Params()
+    sql = f"""
+        SELECT person, {time_of("path[1]")}, {time_of("path[-1]")}
+        FROM ({paths(funnel, params, named=True)})
+        WHERE length(path) = {params.whole(step)} AND person > {params.text(after)}
+        ORDER BY person LIMIT {params.whole(count)}"""
+    return [FellOut(*row) for row in ask(warehouse, sql, params, limits)]
+
+
+def _result(
+    funnel: Funnel, people: list[int], times: list[list[int]], share: float
+) -> FunnelResult:
+    counts = [*people, *[0] * (len(funnel.steps) - len(people))]
+    unknown: list[list[int] | list[None]] = [[None, None]] * len(funnel.steps)
+    quantiles = [*unknown[:1], *times, *unknown]
+    before = [counts[0], *counts]
     return FunnelResult(
         funnel,
         tuple(
-            StepResult(step.name, n, _share(n, previous), _share(n, people[0]))
-            for step, n, previous in zip(funnel.steps, people, before, strict=False)
+            StepResult(
+                step.name,
+                round(n / share),
+                _share(n, previous),
+                _share(n, counts[0]),
+                median,
+                p90,
+                _CONFIDENCE * sqrt(n * (1 - share)) / share,
+            )
+            for step, n, previous, (median, p90) in zip(
+                funnel.steps, counts, before, quantiles, strict=False
+            )
         ),
+        share,
     )
 
 

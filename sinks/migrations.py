@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from importlib.resources import files
 
+from sinks.tables import TABLES
 from sinks.warehouse import Warehouse, WarehouseRefused
 
 _LEDGER = """
@@ -69,6 +70,15 @@ def migrate(warehouse: Warehouse) -> list[Migration]:
         row = (migration.version, migration.name, migration.digest)
         warehouse.insert("migrations", ("version", "name", "digest"), [row])
     return due
+
+
+def drift(warehouse: Warehouse) -> list[tuple[str, str]]:
+    """Return each column that this version writes and the warehouse lacks, by table."""
+    found = set(
+        warehouse.query("SELECT table, name FROM system.columns WHERE database = currentDatabase()")
+    )
+    wanted = [(table.name, column) for table in TABLES for column in table.columns]
+    return [column for column in wanted if column not in found]
 
 
 def _check(applied: dict[int, str], shipped: list[Migration]) -> None:

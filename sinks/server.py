@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from clickhouse_driver import Client, errors
 
 from sinks.warehouse import (
+    Limits,
     Param,
     WarehouseRefused,
     WarehouseUnavailable,
@@ -104,12 +105,18 @@ class ServerWarehouse:
         statement = f"INSERT INTO {quoted([table])} ({quoted(columns)}) VALUES"
         self._ask(lambda: self._client.execute(statement, rows))
 
-    def query(self, sql: str, params: Mapping[str, Param] | None = None) -> list[tuple[Any, ...]]:
+    def query(
+        self,
+        sql: str,
+        params: Mapping[str, Param] | None = None,
+        limits: Limits | None = None,
+    ) -> list[tuple[Any, ...]]:
         """Return the rows of a ``SELECT``; see :class:`sinks.warehouse.Warehouse`."""
         written = {
             name: value if isinstance(value, str | int | float) else list(value)
             for name, value in (params or {}).items()
         }
+        sql = limits.on(sql) if limits else sql
         rows: list[tuple[Any, ...]] = self._ask(lambda: self._client.execute(sql, written or None))
         return rows
 

@@ -5,10 +5,42 @@ runs ClickHouse inside the process. Their tests are the same tests.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 Param: TypeAlias = str | int | float | Sequence[str] | Sequence[int]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one query may take; beyond it the query fails, and nothing is cut off in silence.
+
+    Attributes:
+        seconds: of running time.
+        rows: of the answer.
+        memory: bytes at one time.
+    """
+
+    seconds: int = 60
+    rows: int = 100_000
+    memory: int = 8 * 2**30
+
+    def on(self, sql: str) -> str:
+        """Return the query with the settings that keep the limits and let it only read."""
+        settings: dict[str, str | int] = {
+            "max_execution_time": self.seconds,
+            "timeout_overflow_mode": "throw",
+            "max_result_rows": self.rows,
+            "result_overflow_mode": "throw",
+            "max_memory_usage": self.memory,
+            # A record's partition is the month of its place in the log, so a row that is stored
+            # again is in the partition of its earlier self: FINAL need not look across them.
+            "do_not_merge_across_partitions_select_final": 1,
+            "readonly": 1,
+        }
+        written = ", ".join(f"{name} = {value!r}" for name, value in settings.items())
+        return f"{sql} SETTINGS {written}"
 
 
 class WarehouseError(Exception):
@@ -45,8 +77,15 @@ class Warehouse(Protocol):
         or ``bytes``, a ``Map`` takes a ``dict``. Not atomic: see :class:`WarehouseUnavailable`.
         """
 
-    def query(self, sql: str, params: Mapping[str, Param] | None = None) -> list[tuple[Any, ...]]:
+    def query(
+        self,
+        sql: str,
+        params: Mapping[str, Param] | None = None,
+        limits: Limits | None = None,
+    ) -> list[tuple[Any, ...]]:
         """Return the rows of a ``SELECT``, whose ``{name:Type}`` are filled from ``params``.
+
+        With ``limits`` the query can only read, and fails where it needs more than they give.
 
         A ``String`` that is not UTF-8 comes back as ``bytes``; a time as an aware ``datetime``
         (ask for ``toUnixTimestamp64Milli`` to get milliseconds).

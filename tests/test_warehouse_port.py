@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sinks.warehouse import (
+    Limits,
     Warehouse,
     WarehouseRefused,
     WarehouseUnavailable,
@@ -94,6 +95,26 @@ def test_sql_that_is_wrong_is_refused(warehouse: Warehouse) -> None:
         warehouse.query("SELECT FROM WHERE")
     with pytest.raises(WarehouseRefused, match=r"ClickHouse error \d+"):
         warehouse.execute("CREATE NONSENSE")
+
+
+def test_a_query_that_failed_half_way_leaves_nothing_behind(embedded: Warehouse) -> None:
+    """The next answer is its own, although part of the failed one was written already."""
+    with pytest.raises(WarehouseRefused, match="half-way"):
+        embedded.query("SELECT throwIf(number = 70000, 'half-way') FROM numbers(100000)")
+    assert embedded.query("SELECT 1") == [(1,)]
+
+
+def test_a_query_keeps_its_limits(embedded: Warehouse) -> None:
+    """Too many rows, too long a time and any change are refused; nothing is cut off."""
+    with pytest.raises(WarehouseRefused, match="max rows"):
+        embedded.query("SELECT number FROM numbers(6)", None, Limits(rows=5))
+    assert len(embedded.query("SELECT number FROM numbers(5)", None, Limits(rows=5))) == 5
+    with pytest.raises(WarehouseUnavailable, match="Timeout"):
+        embedded.query("SELECT count() FROM numbers(1000000000000)", None, Limits(seconds=1))
+    embedded.execute("CREATE TABLE things (id Int64) ENGINE = MergeTree ORDER BY id")
+    with pytest.raises(WarehouseRefused, match="readonly"):
+        embedded.query("INSERT INTO things SELECT 1", None, Limits())
+    assert embedded.query("SELECT count() FROM things") == [(0,)]
 
 
 def test_closing_twice_is_harmless(warehouse: Warehouse) -> None:
