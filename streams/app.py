@@ -45,7 +45,8 @@ def build_app(settings: Settings) -> App:
         await delivery.take(wanted)
         shards = await restore_shards(settings, playbook, wanted, applier.shards)
         applier.take_over(shards)
-        metrics.recovery.set(time.monotonic() - started)
+        metrics.last_progress = time.monotonic()
+        metrics.recovery.set(metrics.last_progress - started)
         return {
             TP(source, partition): shard.ledger.offset + 1
             for partition, shard in shards.items()
@@ -70,6 +71,7 @@ def build_app(settings: Settings) -> App:
         try:
             reach = await app.consumer.reach({TP(source, p) for p in applier.shards})
             await applier.advance(now, {tp.partition: each for tp, each in reach.items()})
+            metrics.last_progress = time.monotonic()
         except Exception as error:  # noqa: BLE001 - a timer that cannot fire must not be missed
             await app.die(error)
 

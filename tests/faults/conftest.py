@@ -18,6 +18,11 @@ SMALL = 100
 """Records in a batch: a fault falls between many of them."""
 
 
+@pytest.fixture(autouse=True)
+def _bear_with_sockets(dropped_sockets: None) -> None:
+    """Bear with the sockets that kafka-python drops when brokers go away, in every test here."""
+
+
 @pytest.fixture
 def seed() -> int:
     """The seed of this test; FAULT_SEED repeats one. A failing test shows it."""

@@ -10,8 +10,11 @@ from the_line import TheLine
 
 from schemas.records import Touchpoint
 from streams.cli.children import Child, ChildError
+from streams.cli.pages import PageError, read_json
 
-PATIENCE = 150.0
+PATIENCE = 200.0
+LIVENESS = 45.0
+"""Seconds for which a worker may say that it is not well, before it is killed."""
 Write = Callable[[Touchpoint], bytes]
 
 
@@ -23,16 +26,32 @@ def await_that(condition: Callable[[], bool], what: str, patience: float = PATIE
         time.sleep(0.05)
 
 
-def revive(workers: Iterable[Child]) -> int:
-    """Start again whoever has ended, as an orchestrator would; return their number."""
-    restarts = 0
-    for worker in workers:
-        try:
-            worker.check()
-        except ChildError:
-            worker.__enter__()
-            restarts += 1
-    return restarts
+class Orchestrator:
+    """Starts again whoever has ended, and whoever says for too long that it is not well."""
+
+    def __init__(self, workers: Iterable[Child]) -> None:
+        self.restarts = 0
+        self._well = {worker: time.monotonic() for worker in workers}
+
+    def look(self) -> None:
+        """Look at each worker once: at its process, and at its page as a liveness probe does."""
+        for worker, since in self._well.items():
+            try:
+                worker.check()
+                read_json(f"{worker.url}/health")
+            except ChildError:
+                self._start(worker)
+            except PageError:
+                if time.monotonic() - since > LIVENESS:
+                    worker.kill()
+                    self._start(worker)
+            else:
+                self._well[worker] = time.monotonic()
+
+    def _start(self, worker: Child) -> None:
+        worker.__enter__()
+        self.restarts += 1
+        self._well[worker] = time.monotonic()
 
 
 def await_lag(line: TheLine, workers: Iterable[Child] = (), most: int = 0, group: str = "") -> int:
@@ -41,13 +60,14 @@ def await_lag(line: TheLine, workers: Iterable[Child] = (), most: int = 0, group
     Workers that end are started again. What counts is the group's committed offset at the broker;
     ``group`` is added to the name of the workers' group.
     """
-    workers, restarts, deadline = list(workers), 0, time.monotonic() + PATIENCE
+    orchestrator, deadline = Orchestrator(workers), time.monotonic() + PATIENCE
     with group_reader(line, group) as lag:
         while (behind := lag()) > most:
-            restarts += revive(workers)
+            orchestrator.look()
+            restarts = orchestrator.restarts
             assert time.monotonic() < deadline, f"{behind} records behind, {restarts} restarts"
             time.sleep(0.05)
-    return restarts
+    return orchestrator.restarts
 
 
 @contextmanager

@@ -9,12 +9,12 @@ from contextlib import ExitStack
 
 import pytest
 from brokers import KafkaBroker
-from orchestra import await_lag, revive
+from orchestra import Orchestrator, await_lag
 from the_line import TheLine
 from truth import fold_log, require_truth
 from workload import touches
 
-pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("dropped_sockets")]
+pytestmark = pytest.mark.kafka
 
 
 def break_the_broker(line: TheLine, seed: int, *faults: object, events: int = 6_000) -> None:
@@ -29,8 +29,8 @@ def break_the_broker(line: TheLine, seed: int, *faults: object, events: int = 6_
             await_lag(line, fleet, most=events * (len(faults) - number) // (len(faults) + 1))
             fault()
         await_lag(line, fleet)
+        Orchestrator(fleet).look()
         for worker in fleet:
-            revive(fleet)
             worker.wait_ready()
         require_truth(line, fleet, truth)
 
