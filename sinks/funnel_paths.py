@@ -14,13 +14,17 @@ to x if, for each union of T of them, at least k - K + T events up to x meet one
 
 # ruff: noqa: S608 - names are of this package, values are parameters
 
+from schemas.rules import END_OF_TIME
 from sinks.condition import Condition
 from sinks.funnel_events import TIME, TOUCH_BIT, meets, people, time_of
 from sinks.funnel_spec import Breakdown, Funnel, StepField, unions
 from sinks.sql import Params
 
 _LAST = "bitNot(toUInt128(0))"
+_NO_TIME = f"bitShiftRight({_LAST}, {128 - TIME})"
 _END_OF_TIME = 2**42 - 1
+_SPARE_TIME = _END_OF_TIME - END_OF_TIME
+"""Milliseconds that can be added to any event's time before its 42 bits are full: nine years."""
 
 
 def paths(
@@ -70,17 +74,21 @@ def _enters(funnel: Funnel, params: Params, bits: int) -> str:
 def _chain(funnel: Funnel, params: Params) -> str:
     """Return the SQL of the path of an ordered or strict funnel."""
     bits = [funnel.bit(step.condition) for step in funnel.steps]
-    window = params.whole(funnel.window_ms)
+    within = _within(funnel, params)
     columns = [f"arrayMap(x -> if({_enters(funnel, params, bits[0])}, x, 0), events) AS e1"]
     for k, bit in enumerate(bits[1:], 2):
         held = f"e{k - 1}"
         if funnel.order == "ordered":
             ends = _exclusions(funnel, after=k - 1, before=k)
-            held = f"arrayFill((e, x) -> e != 0 OR {meets('x', ends)}, {held}, events)"
-        carried = (
-            f"{meets('x', bit)} AND e != 0 AND {time_of('x')} - {time_of('e')} <= {window}"
-            f" AND NOT {meets('x', _exclusions(funnel, after=k - 1, before=k + 1))}"
-        )
+            held = (
+                f"arrayFill((e, x) -> e != 0 OR {meets('x', ends)}, {held}, events)"
+                if ends
+                else f"arrayFill(e -> e != 0, {held})"
+            )
+        carried = f"{meets('x', bit)} AND e != 0 AND {within}"
+        inside = _exclusions(funnel, after=k - 1, before=k + 1)
+        if inside:
+            carried += f" AND NOT {meets('x', inside)}"
         columns.append(
             f"arrayMap((x, e) -> if({carried}, e, 0), events, "
             f"arrayPopBack(arrayPushFront({held}, toUInt128(0)))) AS e{k}"
@@ -93,6 +101,15 @@ def _chain(funnel: Funnel, params: Params) -> str:
     taken = ", ".join(f"x{k}" for k in range(1, len(bits) + 1))
     columns.append(f"arraySlice([{taken}], 1, level) AS path")
     return ",\n".join(columns)
+
+
+def _within(funnel: Funnel, params: Params) -> str:
+    """Return the SQL of whether the event ``x`` lies within the window of the entry ``e``."""
+    window = params.whole(min(funnel.window_ms, _END_OF_TIME))
+    if funnel.window_ms > _SPARE_TIME:
+        return f"{time_of('x')} - {time_of('e')} <= {window}"
+    # The same without taking the numbers apart, a fifth of the whole query faster.
+    return f"x <= bitOr(e + bitShiftLeft(toUInt128({window}), {TIME}), {_NO_TIME})"
 
 
 def _exclusions(funnel: Funnel, *, after: int, before: int) -> int:
@@ -128,7 +145,7 @@ def _any_order(funnel: Funnel, params: Params) -> str:
         ends |= funnel.bit(exclusion.condition)
     window = params.whole(min(funnel.window_ms, _END_OF_TIME))
     end = f"least(bitShiftRight(x, {TIME}) + toUInt128({window}), {_END_OF_TIME})"
-    until = f"bitOr(bitShiftLeft(toUInt128({end}), {TIME}), bitShiftRight({_LAST}, {128 - TIME}))"
+    until = f"bitOr(bitShiftLeft(toUInt128({end}), {TIME}), {_NO_TIME})"
     reached = " + ".join(f"(t{k} <= limit)" for k in range(1, len(times) + 1))
     names = ", ".join(f"t{k}" for k in range(1, len(times) + 1))
     counted = f"(x, limit, {names}) -> if({_enters(funnel, params, steps)}, {reached}, 0)"

@@ -72,6 +72,7 @@ def _people(warehouse: Warehouse, funnel: Funnel) -> list[int]:
     [
         pytest.param("A0 B10", _funnel("AB", 10), [1, 1], id="window is inclusive"),
         pytest.param("A0 B11", _funnel("AB", 10), [1, 0], id="one ms late is late"),
+        pytest.param("A0 B10", _funnel("AB", 40 * 365 * DAY), [1, 1], id="a window of 40 years"),
         pytest.param("A0 B10 C20", _funnel("ABC", 15), [1, 1, 0], id="window is from step 1 on"),
         pytest.param("B5 A5", _funnel("AB", 9), [1, 0], id="a tie is in log order"),
         pytest.param("A5 B5", _funnel("AB", 0), [1, 1], id="a tie takes no time"),

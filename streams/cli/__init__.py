@@ -39,6 +39,9 @@ On a Kafka of your own:
   touchline publish events.jsonl      publishes touchpoints
   touchline profiles U123             one person, live
   touchline funnel repeat-purchase    a funnel of the playbook
+  touchline board                     acquisition, operation, conversion, revenue, referral
+  touchline ask --help                retention, attribution, RFM movement, referrals, ...
+  touchline warehouse check           whether the tables are as they should be
   touchline dead-letters redrive      gives mended records back to the line
 
 Every setting is a flag or a variable TOUCHLINE_<NAME>; the flag wins.
