@@ -14,7 +14,13 @@ from schemas.binary import read_body, write_body
 from schemas.contracts import Contract, WriterSchema, load_contract
 from schemas.records import Action, DeadLetter, Fact, Touchpoint
 from schemas.registry import Registry
-from schemas.rules import envelope_rules, find_problems, or_rather, payload_rules
+from schemas.rules import (
+    envelope_rules,
+    find_problems,
+    loose_checks,
+    or_rather,
+    payload_rules,
+)
 from schemas.wire import (
     EMPTY_VALUE,
     INVALID,
@@ -62,12 +68,8 @@ class Codec:
         self._envelope = envelope_rules()
         self._payloads = payload_rules()
         self._kinds = {rules.record: kind for kind, rules in self._payloads.items()}
-        self._loose = {
-            kind: [rule for rule in rules.fields.values() if rule.loose]
-            for kind, rules in self._payloads.items()
-        }
-        self._is_id = self._envelope["event_id"].accepts
-        self._is_time = self._envelope["occurred_at"].accepts
+        self._loose_envelope = loose_checks(self._envelope)
+        self._loose = {kind: loose_checks(rules.fields) for kind, rules in self._payloads.items()}
 
     def encode_touchpoint(self, touchpoint: Touchpoint) -> bytes:
         """Return the bytes of a touchpoint; ``decode_touchpoint`` takes them for certain.
@@ -105,13 +107,12 @@ class Codec:
         record, payload = fields["payload"]
         kind = self._kinds[record]
         fields["kind"], fields["payload"] = kind, payload
-        if not (
-            self._is_id(fields["event_id"])
-            and self._is_id(fields["user_id"])
-            and self._is_time(fields["occurred_at"])
-            and all(rule.accepts(payload[rule.name]) for rule in self._loose[kind])
-        ):
-            raise DecodeError(INVALID, self._broken_rules(kind, fields))
+        for name, accepts in self._loose_envelope:
+            if not accepts(fields[name]):
+                raise DecodeError(INVALID, self._broken_rules(kind, fields))
+        for name, accepts in self._loose[kind]:
+            if not accepts(payload[name]):
+                raise DecodeError(INVALID, self._broken_rules(kind, fields))
         return Touchpoint(**fields)
 
     def encode_action(self, action: Action) -> bytes:

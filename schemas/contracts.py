@@ -71,6 +71,8 @@ class Contract:
         self.current = current
         self.plain = plain(current)
         self.schema = _parse(self.plain)
+        # fastavro copies these at each call; our contracts define a type where they use it.
+        self.schema["__named_schemas"] = {}
         self.fingerprint = fingerprint(current)
         self.writers = {fingerprint(schema): self.writer(schema) for schema in (*earlier, current)}
 

@@ -116,6 +116,11 @@ def find_problems(
     return problems
 
 
+def loose_checks(rules: Mapping[str, FieldRule]) -> list[tuple[str, Callable[[Any], bool]]]:
+    """Return the name and the check of each field that Avro bytes alone do not make right."""
+    return [(rule.name, rule.accepts) for rule in rules.values() if rule.loose]
+
+
 def or_rather(word: str, choices: Mapping[str, Any]) -> str:
     """Return the end of a sentence on an unknown word: the nearest choice, or all of them."""
     near = get_close_matches(snake_case(word), choices, n=1)
