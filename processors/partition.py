@@ -15,7 +15,7 @@ from processors.fold import fire, fold
 from processors.playbook import Playbook
 from processors.timers import next_due, timers
 from schemas.profile import Profile
-from schemas.records import Action, Fact, Touchpoint
+from schemas.records import Action, Aggregate, Fact, Progress, Touchpoint
 
 
 @dataclass(slots=True)
@@ -35,12 +35,16 @@ class Effects:
         facts: What changed, and why.
         actions: What downstream is asked to do.
         changed: The profiles that changed, each as it is now.
+        aggregates: Sums of windows that changed, by key, each as it is now.
+        progress: Progress of people in funnels that changed, by key, each as it is now.
         rejected: Position in the batch, reason and detail of the events that were not counted.
     """
 
     facts: list[Fact] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     changed: dict[str, Profile] = field(default_factory=dict)
+    aggregates: dict[str, Aggregate] = field(default_factory=dict)
+    progress: dict[str, Progress] = field(default_factory=dict)
     rejected: list[tuple[int, str, str]] = field(default_factory=list)
 
 

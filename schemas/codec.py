@@ -1,4 +1,4 @@
-"""Encode and decode the four records of the log: Avro, in two wire formats.
+"""Encode and decode the records of the log: Avro, in two wire formats.
 
 Without a schema registry a value is written in Avro single-object encoding, with one in
 Confluent's format; a reader takes both. Whatever schema wrote a value, it is resolved to the
@@ -12,7 +12,7 @@ import msgspec
 
 from schemas.binary import read_body, write_body
 from schemas.contracts import Contract, WriterSchema, load_contract
-from schemas.records import Action, DeadLetter, Fact, Touchpoint
+from schemas.records import Action, Aggregate, DeadLetter, Fact, Progress, Touchpoint
 from schemas.registry import Registry
 from schemas.rules import (
     envelope_rules,
@@ -62,6 +62,8 @@ class Codec:
         self._touchpoint = load_contract("touchpoint")
         self._action = load_contract("action_requested")
         self._fact = load_contract("fact")
+        self._aggregate = load_contract("aggregate_updated")
+        self._progress = load_contract("funnel_progressed")
         self._dead_letter = load_contract("dead_letter")
         self._headers: dict[str, bytes] = {}
         self._registered: dict[tuple[str, int], WriterSchema] = {}
@@ -131,6 +133,22 @@ class Codec:
     def decode_fact(self, value: bytes | None) -> Fact:
         """Return the fact in a Kafka value; raises ``DecodeError`` if there is none."""
         return Fact(**self._decode(self._fact, value, self.max_bytes))
+
+    def encode_aggregate(self, aggregate: Aggregate) -> bytes:
+        """Return the bytes of the sums of a window."""
+        return self._encode(self._aggregate, "aggregates", msgspec.structs.asdict(aggregate))
+
+    def decode_aggregate(self, value: bytes | None) -> Aggregate:
+        """Return the sums in a Kafka value; raises ``DecodeError`` if there are none."""
+        return Aggregate(**self._decode(self._aggregate, value, self.max_bytes))
+
+    def encode_progress(self, progress: Progress) -> bytes:
+        """Return the bytes of a person's progress in a funnel."""
+        return self._encode(self._progress, "funnel-progress", msgspec.structs.asdict(progress))
+
+    def decode_progress(self, value: bytes | None) -> Progress:
+        """Return the progress in a Kafka value; raises ``DecodeError`` if there is none."""
+        return Progress(**self._decode(self._progress, value, self.max_bytes))
 
     def encode_dead_letter(self, letter: DeadLetter) -> bytes:
         """Return the bytes of a dead letter."""

@@ -83,3 +83,46 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     detail: str
     key: bytes | None
     value: bytes | None
+
+
+class Aggregate(msgspec.Struct, frozen=True, gc=False):
+    """The sums of one window over one block of a partition (``avro/aggregate_updated.avsc``).
+
+    The lists are columns of one length: an entry is a value of a dimension with its sums.
+    """
+
+    block: int
+    grain: str
+    start: int
+    version: int
+    currency: str
+    dimensions: list[str]
+    values: list[str]
+    touches: list[int]
+    people: list[int]
+    new_people: list[int]
+    orders: list[int]
+    revenue_minor: list[int]
+
+    @property
+    def key(self) -> str:
+        """The key of its record: a later version of the same sums has the same."""
+        return f"{self.grain}/{self.start}/{self.block}"
+
+
+class Progress(msgspec.Struct, frozen=True, gc=False):
+    """How far a person has come in a funnel (``avro/funnel_progressed.avsc``)."""
+
+    funnel: str
+    definition: str
+    user_id: str
+    day: int
+    reached: int
+    times: list[int]
+    exact: bool
+    version: int
+
+    @property
+    def key(self) -> str:
+        """The key of its record: a later version of the same progress has the same."""
+        return f"{self.funnel}/{self.definition}/{self.day}/{self.user_id}"

@@ -33,7 +33,7 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     key: str
     partitions: Annotated[int, msgspec.Meta(ge=1)]
     retention: Annotated[str, msgspec.Meta(pattern=r"^(forever|[1-9][0-9]* days)$")]
-    cleanup: Literal["delete", "compact"]
+    cleanup: Literal["delete", "compact", "compact,delete"]
     timestamps: Literal["LogAppendTime", "CreateTime"]
     max_message: Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]* MiB$")]
     owner: str

@@ -14,6 +14,9 @@ from sinks.warehouse import Limits, Param, WarehouseError, WarehouseRefused, err
 
 # Arrow types of the ClickHouse types that our tables use; any other is left to Arrow to infer.
 _ARROW = {
+    "Array(DateTime64(3, 'UTC'))": pa.list_(pa.timestamp("ms", "UTC")),
+    "Array(Int64)": pa.list_(pa.int64()),
+    "Array(String)": pa.list_(pa.binary()),
     "Bool": pa.bool_(),
     "Int64": pa.int64(),
     "Map(String, String)": pa.map_(pa.binary(), pa.binary()),

@@ -6,14 +6,18 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from schemas.records import Action, DeadLetter, Fact, Touchpoint
+from schemas.records import Action, Aggregate, DeadLetter, Fact, Progress, Touchpoint
 
 _Record = TypeVar("_Record")
 _json = msgspec.json.Encoder()
 
 
 class Place(NamedTuple):
-    """Where a record lies in the log. It identifies the row, so a replayed record is one row."""
+    """Where a record lies in the log.
+
+    It identifies a row of what was sent once, so a replayed record is one row. An upsert is known
+    by its own key instead, and the highest version stays: see ``ddl/0030`` and ``ddl/0040``.
+    """
 
     topic: str
     partition: int
@@ -59,6 +63,14 @@ def _action(place: tuple[str, int, int, int], action: Action) -> tuple[Any, ...]
     return (*msgspec.structs.astuple(action), *place)
 
 
+def _aggregate(place: tuple[str, int, int, int], aggregate: Aggregate) -> tuple[Any, ...]:
+    return (*msgspec.structs.astuple(aggregate), *place)
+
+
+def _progress(place: tuple[str, int, int, int], progress: Progress) -> tuple[Any, ...]:
+    return (*msgspec.structs.astuple(progress), *place)
+
+
 def _dead_letter(place: tuple[str, int, int, int], letter: DeadLetter) -> tuple[Any, ...]:
     return (*msgspec.structs.astuple(letter), *place)
 
@@ -86,6 +98,12 @@ TOUCHPOINTS: Table[Touchpoint] = Table(
 )
 FACTS: Table[Fact] = Table("facts", (*Fact.__struct_fields__, *Place._fields), _fact)
 ACTIONS: Table[Action] = Table("actions", (*Action.__struct_fields__, *Place._fields), _action)
+AGGREGATES: Table[Aggregate] = Table(
+    "aggregates", (*Aggregate.__struct_fields__, *Place._fields), _aggregate
+)
+FUNNEL_PROGRESS: Table[Progress] = Table(
+    "funnel_progress", (*Progress.__struct_fields__, *Place._fields), _progress
+)
 DEAD_LETTERS: Table[DeadLetter] = Table(
     "dead_letters",
     # The record's own place is that of its source.
@@ -95,4 +113,4 @@ DEAD_LETTERS: Table[DeadLetter] = Table(
     + Place._fields,
     _dead_letter,
 )
-TABLES = (TOUCHPOINTS, FACTS, ACTIONS, DEAD_LETTERS)
+TABLES = (TOUCHPOINTS, FACTS, ACTIONS, DEAD_LETTERS, AGGREGATES, FUNNEL_PROGRESS)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from processors.partition import Effects
 from schemas.codec import Codec
-from schemas.records import Action, DeadLetter, Fact, Touchpoint
+from schemas.records import DeadLetter, Touchpoint
 from schemas.wire import DecodeError
 from streams.ceiling import watch
 from streams.decode import decode_record
@@ -159,27 +159,31 @@ class BatchApplier:
     ) -> None:
         shard.changelog_end = await self._delivery.deliver(
             partition,
-            self._announcements(effects.facts, effects.actions, dead),
+            self._announcements(effects, dead),
             to_rows(effects.changed, ledger),
             ledger.offset + 1,
         )
         shard.settle(ledger)
         self._metrics.applied(effects, dead)
 
-    def _announcements(
-        self, facts: list[Fact], actions: list[Action], dead: list[DeadLetter]
-    ) -> dict[str, list[Row]]:
-        codec, topic = self._codec, self._settings.topic
-        rows: dict[str, list[Row]] = {}
-        if facts:
-            rows[topic("facts")] = [(f.user_id.encode(), codec.encode_fact(f)) for f in facts]
-        for action in actions:
-            rows.setdefault(topic(f"actions.{action.family}"), []).append(
+    def _announcements(self, effects: Effects, dead: list[DeadLetter]) -> dict[str, list[Row]]:
+        codec = self._codec
+        rows: dict[str, list[Row]] = {
+            "facts": [(f.user_id.encode(), codec.encode_fact(f)) for f in effects.facts],
+            "dead-letters": [(d.key, codec.encode_dead_letter(d)) for d in dead],
+            "aggregates": [
+                (key.encode(), codec.encode_aggregate(row))
+                for key, row in effects.aggregates.items()
+            ],
+            "funnel-progress": [
+                (key.encode(), codec.encode_progress(row)) for key, row in effects.progress.items()
+            ],
+        }
+        for action in effects.actions:
+            rows.setdefault(f"actions.{action.family}", []).append(
                 (action.user_id.encode(), codec.encode_action(action))
             )
-        if dead:
-            rows[topic("dead-letters")] = [(d.key, codec.encode_dead_letter(d)) for d in dead]
-        return rows
+        return {self._settings.topic(name): sent for name, sent in rows.items() if sent}
 
 
 def _bury(record: Any, reason: str, detail: str) -> DeadLetter:

@@ -1,4 +1,7 @@
-"""The sink: every topic of the log into its ClickHouse table, each record one row."""
+"""The sink: every topic of the log into its ClickHouse table, each record one row.
+
+A row of what was sent once is known by its place in the log, an upsert by its own key and version.
+"""
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
@@ -11,7 +14,17 @@ from schemas.codec import Codec
 from schemas.topics import load_topics
 from schemas.wire import DecodeError
 from sinks.migrations import migrate
-from sinks.tables import ACTIONS, DEAD_LETTERS, FACTS, TOUCHPOINTS, Place, Table
+from sinks.tables import (
+    ACTIONS,
+    AGGREGATES,
+    DEAD_LETTERS,
+    FACTS,
+    FUNNEL_PROGRESS,
+    TABLES,
+    TOUCHPOINTS,
+    Place,
+    Table,
+)
 from sinks.warehouse import Warehouse, open_warehouse
 from streams.decode import decode_record
 from streams.faust_app import App, Hooks, consume, new_app
@@ -41,10 +54,7 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
     async def commit(offsets: dict[TP, int]) -> bool:
         return bool(await app.consumer.commit_batch(offsets))
 
-    buffers = {
-        table.name: SinkBuffer(table, warehouse, commit, metrics)
-        for table in (TOUCHPOINTS, FACTS, ACTIONS, DEAD_LETTERS)
-    }
+    buffers = {table.name: SinkBuffer(table, warehouse, commit, metrics) for table in TABLES}
 
     async def start() -> None:
         await asyncio.to_thread(migrate, warehouse)
@@ -68,7 +78,8 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
         fill = partial(_fill, buffers[table.name], table, decode)
         app.agent(source, name=f"sink-{topic}")(partial(_agent, app, fill))
     app.timer(interval=LINGER_SECONDS)(partial(_linger, app, buffers.values(), metrics))
-    add_sink_pages(app, settings, warehouse, buffers, metrics)
+    lag = partial(_lag, app, buffers.values())
+    add_sink_pages(app, settings, warehouse, buffers, metrics, lag)
     return app
 
 
@@ -77,11 +88,20 @@ async def _linger(app: App, buffers: Collection[SinkBuffer], metrics: SinkMetric
     try:
         for buffer in buffers:
             await buffer.flush()
-        for tp, reach in (await app.consumer.reach(app.consumer.assignment())).items():
-            durable = max(buffer.durable.get(tp, 0) for buffer in buffers) or reach.read + 1
-            metrics.lag.labels(tp.topic, tp.partition).set(reach.behind(durable))
+        for tp, behind in (await _lag(app, buffers)).items():
+            metrics.lag.labels(tp.topic, tp.partition).set(behind)
     except Exception as error:  # noqa: BLE001 - refused: stop loudly, nothing is committed
         await app.die(error)
+
+
+async def _lag(app: App, buffers: Collection[SinkBuffer]) -> dict[TP, int]:
+    """Return how many records of each partition are not durable in ClickHouse yet."""
+    lag = {}
+    for tp, reach in (await app.consumer.reach(app.consumer.assignment())).items():
+        durable = max(buffer.durable.get(tp, 0) for buffer in buffers)
+        # Nothing of it was flushed since the start: what was read is on its way, at least one.
+        lag[tp] = reach.behind(durable or max(reach.read, 0))
+    return lag
 
 
 async def _agent(app: App, fill: Any, stream: Any) -> None:
@@ -94,6 +114,8 @@ def _routes(codec: Codec) -> list[tuple[str, Table[Any], Decode]]:
         ("touchpoints", TOUCHPOINTS, lambda record: decode_record(codec, record.key, record.value)),
         ("facts", FACTS, lambda record: codec.decode_fact(record.value)),
         *((name, ACTIONS, lambda record: codec.decode_action(record.value)) for name in actions),
+        ("aggregates", AGGREGATES, lambda record: codec.decode_aggregate(record.value)),
+        ("funnel-progress", FUNNEL_PROGRESS, lambda record: codec.decode_progress(record.value)),
         ("dead-letters", DEAD_LETTERS, lambda record: codec.decode_dead_letter(record.value)),
     ]
 

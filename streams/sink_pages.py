@@ -1,9 +1,12 @@
-"""What a sink answers over HTTP: /health, /metrics, /tables, /dead-letters and /funnel/NAME."""
+"""What a sink answers over HTTP: health, metrics, lag, tables, dead letters and funnels."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp.web import Request, Response, json_response
+from faust.types import TP
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.playbook import find_playbook
@@ -23,6 +26,7 @@ def add_sink_pages(
     warehouse: Warehouse,
     buffers: dict[str, SinkBuffer],
     metrics: SinkMetrics,
+    lag: Callable[[], Awaitable[dict[TP, int]]],
 ) -> None:
     """Add the sink's pages to its Faust web server.
 
@@ -44,6 +48,16 @@ def add_sink_pages(
         return Response(
             body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
+
+    @app.page("/lag")  # type: ignore[untyped-decorator]
+    async def behind(_web: Any, _request: Request) -> Response:
+        """Answer how many records of each topic are not in ClickHouse yet; 503 before it joins."""
+        if not app.tables.recovery.completed.is_set():
+            return json_response({"error": "joining"}, status=503)
+        waiting: Counter[str] = Counter()
+        for tp, records in (await lag()).items():
+            waiting[tp.topic] += records
+        return json_response(waiting)
 
     @app.page("/tables")  # type: ignore[untyped-decorator]
     async def tables(_web: Any, _request: Request) -> Response:

@@ -45,6 +45,8 @@ def values(avro_type: Any) -> st.SearchStrategy[Any]:
         return st.one_of([values(branch) for branch in avro_type])
     if isinstance(avro_type, str):
         return _PRIMITIVES[avro_type]
+    if avro_type["type"] == "array":
+        return st.lists(values(avro_type["items"]), max_size=4)
     if avro_type["type"] == "map":
         return st.dictionaries(st.text(max_size=10), values(avro_type["values"]), max_size=4)
     if avro_type["type"] == "record":

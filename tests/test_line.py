@@ -131,12 +131,14 @@ def test_each_broken_record_is_one_dead_letter(run: Run) -> None:
 
 
 def test_clickhouse_has_a_row_for_each_record_of_the_log(run: Run) -> None:
-    """The tables hold what the topics hold."""
+    """The tables hold what the topics hold, of upserts one row a key."""
     assert run.rows == {
         "touchpoints": 69_659,
         "facts": len(run.line.read("facts")),
         "actions": len(run.line.actions()),
         "dead_letters": 6,
+        "aggregates": len({(r.partition, r.key) for r in run.line.read("aggregates")}),
+        "funnel_progress": len({(r.partition, r.key) for r in run.line.read("funnel-progress")}),
     }
 
 

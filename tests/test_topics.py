@@ -13,7 +13,7 @@ import schemas
 from schemas.codec import Codec, DecodeError
 from schemas.jsonlines import Line, read_lines
 from schemas.profile import Profile
-from schemas.records import Action, DeadLetter, Fact
+from schemas.records import Action, Aggregate, DeadLetter, Fact, Progress
 from schemas.topics import Topic, TopicsError, examples_of, load_topics, render_topics
 
 HERE = Path(schemas.__file__).parent
@@ -44,6 +44,8 @@ def test_the_topics_of_the_design_are_declared() -> None:
         "actions.lead",
         "actions.benefit",
         "actions.tag_sync",
+        "aggregates",
+        "funnel-progress",
         "dead-letters",
         "profiles-changelog",
     }
@@ -87,6 +89,15 @@ def test_the_example_is_what_its_topic_carries(topic: Topic, path: Path) -> None
             action = strictly(text, Action)
             assert f"actions.{action.family}" == topic.name
             assert CODEC.decode_action(CODEC.encode_action(action)) == action
+        case "aggregate_updated":
+            sums = strictly(text, Aggregate)
+            columns = {len(c) for c in msgspec.structs.astuple(sums) if isinstance(c, list)}
+            assert len(columns) == 1
+            assert CODEC.decode_aggregate(CODEC.encode_aggregate(sums)) == sums
+        case "funnel_progressed":
+            progress = strictly(text, Progress)
+            assert len(progress.times) == progress.reached
+            assert CODEC.decode_progress(CODEC.encode_progress(progress)) == progress
         case "dead_letter":
             letter = strictly(text, DeadLetter)
             assert CODEC.decode_dead_letter(CODEC.encode_dead_letter(letter)) == letter

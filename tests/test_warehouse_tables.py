@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from chdb import session
 from clickhouse_driver import Client
@@ -18,12 +19,21 @@ from clickhouse_driver.context import Context
 from clickhouse_driver.varint import write_varint
 from clickhouse_driver.writer import write_binary_str
 
-from schemas.records import Action, DeadLetter, Fact, Touchpoint
+from schemas.records import Action, Aggregate, DeadLetter, Fact, Progress, Touchpoint
 from sinks import migrations
 from sinks.migrations import Migration, drift, migrate
 from sinks.summary import revenue, rows_by_table
-from sinks.tables import ACTIONS, DEAD_LETTERS, FACTS, TABLES, TOUCHPOINTS, Place
-from sinks.warehouse import Warehouse, WarehouseRefused, open_warehouse
+from sinks.tables import (
+    ACTIONS,
+    AGGREGATES,
+    DEAD_LETTERS,
+    FACTS,
+    FUNNEL_PROGRESS,
+    TABLES,
+    TOUCHPOINTS,
+    Place,
+)
+from sinks.warehouse import Limits, Warehouse, WarehouseRefused, open_warehouse
 
 DAY = 86_400_000
 AT = 1_700_000_000_000
@@ -79,6 +89,21 @@ ACTION = Action(
     requested_at=AT + 1,
     expires_at=AT + 2,
 )
+AGGREGATE = Aggregate(
+    block=512,
+    grain="day",
+    start=AT,
+    version=600,
+    currency="CNY",
+    dimensions=["all", "channel"],
+    values=["", "企微"],
+    touches=[3, 3],
+    people=[2, 1],
+    new_people=[1, 0],
+    orders=[-1, -1],
+    revenue_minor=[-(2**40), -(2**40)],
+)
+PROGRESS = Progress("trial", "d1", "u1", AT, 2, [AT + 1, AT + 2], exact=False, version=7)
 DEAD_LETTER = DeadLetter("touchpoints", 1, 5, AT, "truncated", "it ends early", None, b"\x00\xff")
 
 
@@ -91,9 +116,13 @@ def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
 
 
 def _milliseconds(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(
-        round(value.timestamp() * 1000) if hasattr(value, "timestamp") else value for value in row
-    )
+    return tuple(map(_plain, row))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return round(value.timestamp() * 1000) if hasattr(value, "timestamp") else value
 
 
 @pytest.mark.parametrize(
@@ -123,6 +152,8 @@ def _milliseconds(row: tuple[Any, ...]) -> tuple[Any, ...]:
         ),
         (FACTS, FACT, {name: getattr(FACT, name) for name in FACT.__struct_fields__}),
         (ACTIONS, ACTION, {name: getattr(ACTION, name) for name in ACTION.__struct_fields__}),
+        (AGGREGATES, AGGREGATE, msgspec.structs.asdict(AGGREGATE)),
+        (FUNNEL_PROGRESS, PROGRESS, msgspec.structs.asdict(PROGRESS)),
         (
             DEAD_LETTERS,
             DEAD_LETTER,
@@ -138,7 +169,7 @@ def _milliseconds(row: tuple[Any, ...]) -> tuple[Any, ...]:
             },
         ),
     ],
-    ids=["touchpoints", "facts", "actions", "dead_letters"],
+    ids=["touchpoints", "facts", "actions", "aggregates", "funnel_progress", "dead_letters"],
 )
 def test_every_field_of_a_record_is_a_column(
     warehouse: Warehouse, table: Any, record: Any, expected: dict[str, Any]
@@ -192,6 +223,8 @@ def test_a_replay_adds_nothing(warehouse: Warehouse) -> None:
         "facts": 0,
         "actions": 0,
         "dead_letters": 0,
+        "aggregates": 0,
+        "funnel_progress": 0,
     }
     assert revenue(warehouse) == {
         currency: sum(i if i % 3 else -i for i in range(1_000) if i % 2 == odd)
@@ -222,6 +255,34 @@ def test_the_same_offset_of_two_topics_is_two_rows(warehouse: Warehouse) -> None
     rows = [ACTIONS.row(place, ACTION) for place in places]
     warehouse.insert("actions", ACTIONS.columns, rows)
     assert rows_by_table(warehouse)["actions"] == 3
+
+
+@pytest.mark.parametrize(
+    ("table", "record", "place"),
+    [(AGGREGATES, AGGREGATE, "start"), (FUNNEL_PROGRESS, PROGRESS, "day")],
+    ids=["aggregates", "funnel_progress"],
+)
+def test_of_an_upsert_the_highest_version_stays(
+    warehouse: Warehouse, table: Any, record: Any, place: str
+) -> None:
+    """Versions that come in any order, again and from other places in the log are one row."""
+    rng = random.Random(5)  # noqa: S311 - test data
+    replace = msgspec.structs.replace
+    rows = [
+        table.row(
+            (table.name, 3, 100 * run + version, AT + run * 40 * DAY),
+            replace(record, version=version, **{place: AT + key * DAY}),
+        )
+        for run in range(3)  # a replay sends them again, at other offsets, in another month
+        for key in range(5)
+        for version in range(10)
+    ]
+    warehouse.execute(f"SYSTEM STOP MERGES {table.name}")
+    rng.shuffle(rows)
+    for start in range(0, len(rows), 40):
+        warehouse.insert(table.name, table.columns, rows[start : start + 40])
+    kept = f"SELECT version FROM {table.name} FINAL"  # noqa: S608 - a constant
+    assert warehouse.query(kept, limits=Limits()) == [(9,)] * 5
 
 
 def test_migrating_again_changes_nothing(warehouse: Warehouse) -> None:
@@ -264,7 +325,14 @@ def test_a_newer_warehouse_is_refused(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize(
     ("table", "record"),
-    [(TOUCHPOINTS, TOUCHPOINT), (FACTS, FACT), (ACTIONS, ACTION), (DEAD_LETTERS, DEAD_LETTER)],
+    [
+        (TOUCHPOINTS, TOUCHPOINT),
+        (FACTS, FACT),
+        (ACTIONS, ACTION),
+        (DEAD_LETTERS, DEAD_LETTER),
+        (AGGREGATES, AGGREGATE),
+        (FUNNEL_PROGRESS, PROGRESS),
+    ],
     ids=[table.name for table in TABLES],
 )
 def test_the_server_driver_writes_the_types_of_our_tables(

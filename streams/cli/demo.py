@@ -132,7 +132,10 @@ def _accounted(worker: Child) -> int:
 
 
 def await_sink(worker: Child, sink: Child) -> None:
-    """Wait until the rows of the warehouse are as many as the worker's account asks for."""
+    """Wait until the rows of the warehouse are as many as the worker's account asks for.
+
+    How many rows its upserts are nobody counts: of these the sink has to have read all.
+    """
     status: dict[str, Any] = read_json(f"{worker.url}/status")
     wanted = {
         "touchpoints": sum(
@@ -147,7 +150,9 @@ def await_sink(worker: Child, sink: Child) -> None:
         worker.check()
         sink.check()
         rows = read_json(f"{sink.url}/tables")
-        if all(rows[table] >= count for table, count in wanted.items()):
+        if all(rows[table] >= count for table, count in wanted.items()) and not any(
+            read_json(f"{sink.url}/lag").values()
+        ):
             return
         time.sleep(0.2)
 
