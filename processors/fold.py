@@ -5,6 +5,7 @@ playbook give the same outcome in every process and at every replay, and the giv
 as it was. Read them from top to bottom; each line is a module of its own.
 """
 
+from processors.corrections import correct, requested_since
 from processors.dedupe import remember, seen
 from processors.draft import Draft, Outcome
 from processors.identity import event_hash
@@ -61,6 +62,7 @@ def fold(profile: Profile, touchpoint: Touchpoint, at: int, playbook: Playbook) 
     restage(draft)
     rescore(draft)
     settle(draft, touchpoint)
+    correct(draft, profile, touchpoint)
     follow(draft, profile, touchpoint)
     return draft.outcome("applied")
 
@@ -100,5 +102,6 @@ def _count_late(draft: Draft, touchpoint: Touchpoint) -> None:
             "occurred_at": str(touchpoint.occurred_at),
             "appended_at": str(draft.at),
             "lateness": str(playbook.lateness),
+            "steps_since": str(requested_since(profile, touchpoint.occurred_at)),
         },
     )

@@ -8,6 +8,7 @@ stream time of the arrival. History opens no journey: a backfilled or too old ev
 from collections.abc import Iterator
 
 from processors.conditions import Condition
+from processors.corrections import remember
 from processors.draft import Draft
 from processors.journeys_act import act
 from processors.journeys_walk import (
@@ -59,6 +60,7 @@ def take_step(draft: Draft, name: str) -> None:
     target = step.then
     if step.wait is not None:
         end_wait(draft, place, "timeout", None)
+        place = _taken(draft, place)
         target = step.wait.otherwise
     elif step.guard is not None and not step.guard.holds(draft.profile, None, draft.at):
         read = step.guard.values(draft.profile, None, draft.at)
@@ -68,9 +70,16 @@ def take_step(draft: Draft, name: str) -> None:
         if until is not None:
             put(draft, name, journey.__replace__(due=until))
             target = ""
+        elif draft.actions:
+            place = _taken(draft, place)
     if target:
         arrive(draft, place, target)
     _look_again(draft)
+
+
+def _taken(draft: Draft, place: Place) -> Place:
+    """Remember the step: an event that comes late may have something to say about it."""
+    return place._replace(journey=remember(place.journey, draft.at, draft.playbook.lateness))
 
 
 def _look_again(draft: Draft) -> None:
@@ -148,7 +157,14 @@ def _enter(draft: Draft, sop: Sop, touchpoint: Touchpoint | None) -> None:
         return
     first = body.steps[body.first]
     wanted = wanted_at(draft, first, opened_at)
-    journey = Journey(sop.version, draft.cause_id, opened_at, first.name, max(wanted, draft.at))
+    journey = Journey(
+        sop.version,
+        draft.cause_id,
+        opened_at,
+        first.name,
+        max(wanted, draft.at),
+        entered_at=draft.at,
+    )
     draft.fact(
         "journey_entered",
         sop.name,

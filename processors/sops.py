@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from processors.conditions import Condition, compile_condition
-from processors.consents import permitted
+from processors.consents import EVERY_CHANNEL, permitted
 from processors.fill import Filled, compile_text
 from processors.limits import Quiet
 from processors.logic import triggered
@@ -172,6 +172,13 @@ def _body(spec: BodySpec, opt_out: Mapping[str, bool]) -> Body:
     )
 
 
+def reach(body: Body, name: str) -> set[str]:
+    """Return the step of this name and every step that may come after it; none for ``end``."""
+    steps = body.steps.values()
+    ways = {step.name: (step.then, step.wait.otherwise if step.wait else END) for step in steps}
+    return set() if name == END else {name, *_beyond(name, ways)}
+
+
 def _ways(step: StepSpec, following: str) -> tuple[str, str]:
     """Return where the step leads: when it is done, or a wait is met; and when a wait is over."""
     if step.wait is None:
@@ -262,10 +269,15 @@ NAMED_EXITS: Mapping[str, Condition] = {
 
 
 def _withdrawn(asked: set[tuple[str, str]], opt_out: Mapping[str, bool]) -> Condition:
-    """Return whether a change of consent forbids one of the SOP's purposes on its channel."""
-    return _on_event(
-        "consent_changed",
-        lambda profile, _touchpoint: any(
-            not permitted(profile, purpose, channel, opt_out) for purpose, channel in sorted(asked)
-        ),
-    )
+    """Return whether a word takes the consent for one of the SOP's purposes on its channel."""
+
+    def forbids(profile: Profile, touchpoint: Touchpoint) -> bool:
+        word = touchpoint.payload
+        return not word["granted"] and any(
+            purpose == word["purpose"]
+            and word["on_channel"] in {channel, EVERY_CHANNEL}
+            and not permitted(profile, purpose, channel, opt_out)
+            for purpose, channel in sorted(asked)
+        )
+
+    return _on_event("consent_changed", forbids)

@@ -29,6 +29,18 @@ class Order(msgspec.Struct, frozen=True, array_like=True, gc=False):
     counts: bool = False
 
 
+class Taken(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A step whose action was requested, or whose wait timed out, and the stream time of it."""
+
+    step: str
+    at: int
+
+    @property
+    def name(self) -> str:
+        """The step's name, without the number of the visit."""
+        return self.step.partition("#")[0]
+
+
 class Journey(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One way through an SOP; a closed one stays, so that it is never opened again.
 
@@ -42,6 +54,8 @@ class Journey(msgspec.Struct, frozen=True, array_like=True, gc=False):
         wanted: Time at which the step was due before it was late or deferred.
         ended_at: Stream time at which it closed; 0 while open.
         visits: How often it came to each step that it may come to again.
+        taken: The latest steps that it took, oldest first (``processors.corrections``).
+        entered_at: Stream time at which it opened.
     """
 
     version: int
@@ -53,6 +67,8 @@ class Journey(msgspec.Struct, frozen=True, array_like=True, gc=False):
     wanted: int = 0
     ended_at: int = 0
     visits: dict[str, int] = {}
+    taken: tuple[Taken, ...] = ()
+    entered_at: int = 0
 
     @property
     def visit(self) -> str:
