@@ -22,11 +22,12 @@ help:  ## List what can be made
 demo: $(VENV)/embedded.stamp  ## Real purchases through the whole line, in this process (no Java, no Docker)
 	$(BIN)/touchline demo
 
+# Two processes, each with a broker: half of the time is waiting. ARGS='-n 0' debugs in one.
 test: $(VENV)/test.stamp  ## Run the tests; ARGS='-k fold' picks some (Kafka's need Java 17 and Maven, or Docker)
-	$(BIN)/python -m pytest --durations=10 --durations-min=1 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 --durations-min=1 $(ARGS)
 
 faults: $(VENV)/test.stamp  ## All fault tests, those that take minutes too (docs/faults.md)
-	$(BIN)/python -m pytest tests/faults -m "nightly or not nightly" --durations=0 $(ARGS)
+	$(BIN)/python -m pytest tests/faults --nightly --durations=0 $(ARGS)
 
 check: $(VENV)/test.stamp  ## Lint, format check, types, import rules
 	$(BIN)/ruff check .

@@ -2,12 +2,13 @@
 
 import importlib.util
 import os
+import random
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -29,15 +30,18 @@ KafkaBroker = kafka_broker.KafkaBroker
 
 
 def free_ports(number: int) -> list[int]:
-    """Return so many loopback ports that are free now, all different."""
-    probes = [socket.socket() for _ in range(number)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Return so many loopback ports that are free now, all different.
+
+    They are below those that a system hands out by itself, so that no client's connection takes
+    the port of a broker that is down for a moment; drawn, so that processes side by side differ.
+    """
+    found: set[int] = set()
+    while len(found) < number:
+        port = random.randrange(10_000, 32_000)  # noqa: S311 - not a secret
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.add(port)
+    return list(found)
 
 
 def new_broker(folder: Path) -> "KafkaBroker":

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from brokers import free_ports
 
 from sinks.warehouse import Warehouse, WarehouseUnavailable, open_warehouse
 
@@ -52,7 +53,7 @@ class ClickHouseServer:
     """A server process with its data in a temporary folder, which outlives a kill."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = _free_port()
+        (self.port,) = free_ports(1)
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "config.xml").write_text(_CONFIG.format(port=self.port, folder=folder))
@@ -156,13 +157,7 @@ class Cable:
             client.shutdown(socket.SHUT_RDWR)
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clickhouse_installed() -> None:
     """Install the server where it is missing."""
     if shutil.which("apt-get") is None and shutil.which("clickhouse-server") is None:
@@ -171,11 +166,11 @@ def clickhouse_installed() -> None:
     assert done.returncode == 0, f"{INSTALL} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clickhouse_server(
     clickhouse_installed: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ClickHouseServer]:
-    """One server for all tests, perhaps stopped by one of them."""
+    """One server for all tests of a module, perhaps stopped by one of them."""
     server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"))
     yield server
     server.stop()

@@ -18,6 +18,12 @@ _NAMES = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests that take minutes be asked for: they are left out whatever ``-m`` says."""
+    told = "run the tests that are marked nightly, too"
+    parser.addoption("--nightly", action="store_true", help=told)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the Kafka of this run."""
     # kafka-python reads its schemas in a way that Python 3.11 deprecates and 3.13 takes back.
@@ -29,6 +35,20 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     """Say which Kafka the tests use."""
     return f"kafka: {_NAMES[config.stash[_KAFKA]]}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is nightly; keep together in one process what shares a module's fixture."""
+    if not config.getoption("--nightly"):
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        items[:] = [item for item in items if item not in nightly]
+        config.hook.pytest_deselected(items=nightly)
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        definitions = item._fixtureinfo.name2fixturedefs.values()
+        if any(each.scope == "module" for every in definitions for each in every):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
 @pytest.fixture(scope="session")
