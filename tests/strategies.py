@@ -1,6 +1,7 @@
 """Hypothesis strategies for the records of the log, drawn from the .avsc files themselves."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -92,13 +93,17 @@ def touchpoints(draw: st.DrawFn, kinds: st.SearchStrategy[str] | None = None) ->
 
 # Logs of a few people, for the fold: small alphabets, so that events meet.
 
-HOUR = 3_600_000
+MINUTE = 60_000
+HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 START = 1_700_000_000_000
 """Where the histories begin: a moment in November 2023."""
 
 THOROUGH = settings(print_blob=True, deadline=None, max_examples=200)
 """A failure prints the blob that repeats it; the machine's speed is no failure."""
+
+EXHAUSTIVE = settings(THOROUGH, max_examples=1_000 if os.environ.get("CI") else 300)
+"""1,000 histories where it is asked for."""
 
 Log = list[tuple[Touchpoint, int]]
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import Reference
 from rule_playbook import PLAIN, TEXT, compiled
-from rule_strategies import EXHAUSTIVE, deliveries, lives
-from strategies import DAY, HOUR, THOROUGH, Log
+from rule_strategies import deliveries, lives
+from strategies import DAY, EXHAUSTIVE, HOUR, THOROUGH, Log
 
 from processors.partition import Partition
 from schemas.profile import Profile, decode, encode

@@ -1,47 +1,64 @@
-"""Random playbooks and histories for journeys: small alphabets, so that everything meets."""
+"""Random playbooks: every rule there is, and journeys of all shapes that ask about them.
 
+Tags, stages, RFM, points and tiers are those of ``rule_playbook``; SOPs, and what holds actions
+back, are drawn. Alphabets are small, so that everything meets.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from hypothesis import strategies as st
-from journeys_people import DAY, HOUR, MINUTE, book, when
-from strategies import Log
+from rule_playbook import PLAIN
 
-from processors.playbook import Playbook
-from schemas.records import Touchpoint
+from processors.playbook import Playbook, compile_playbook
+from schemas.playbook import PlaybookSpec
+
+
+@dataclass(frozen=True)
+class World:
+    """A playbook: what was drawn of it, the whole as YAML has it, and compiled."""
+
+    drawn: dict[str, Any]
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """The playbook as YAML has it."""
+        return PLAIN | self.drawn
+
+    @cached_property
+    def playbook(self) -> Playbook:
+        """The playbook as the fold takes it."""
+        return compile_playbook(PlaybookSpec.model_validate(self.plain))
+
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Shanghai", "Australia/Lord_Howe")
 CHANNELS = ("wecom", "sms")
 PURPOSES = ("marketing", "service")
 CONSENT = ("opt_out", "opt_out", "opt_in")
-# A day or so before clocks change: Berlin, New York, Lord Howe, each both ways.
-STARTS = tuple(
-    when(day)
-    for day in (
-        "2026-03-28",
-        "2026-10-24",
-        "2026-03-07",
-        "2026-10-31",
-        "2026-04-04",
-        "2026-10-03",
-    )
-)
 
 CONDITIONS: tuple[dict[str, Any], ...] = (
     {"attribute": {"name": "score", "at_least": 3}},
-    {"attribute": {"name": "score", "exists": False}},
     {"segment": ["general_develop", "important_develop", "general_value", "important_value"]},
+    {"attribute": {"name": "score", "exists": False}},
     {"stage": {"machine": "customer", "is": "new_purchased"}},
     {"friend": "held"},
     {"event": "message_received"},
     {"not": {"stage": {"machine": "aipl", "in": ["purchase", "loyalty"]}}},
+    {"tag": "asked"},
+    {"stage": {"machine": "tier", "in": ["silver", "gold"]}},
+    {"any": [{"tag": "vip"}, {"stage": {"machine": "course", "is": "student"}}]},
 )
 CLOCKED: tuple[dict[str, Any], ...] = (
     {"not_done": {"event": "page_viewed", "for": "2d"}},
     {"count": {"event": "page_viewed", "within": "1d", "at_least": 2}},
     {"count": {"event": "page_viewed", "within": "6h", "at_most": 0}},
+    {"tag": {"name": "intention", "in": ["high", "middle"]}},
+    {"stage": {"machine": "engagement", "is": "silent"}},
 )
 ANY_CONDITION = st.sampled_from((*CONDITIONS, *CLOCKED))
 TIMES_OF_DAY = st.sampled_from(("00:00", "01:45", "02:15", "02:30", "09:00", "23:30"))
+QUIET_HOURS = (("22:00", "08:00"), ("00:30", "02:30"), ("02:15", "01:45"), ("12:00", "13:00"))
 
 
 @st.composite
@@ -54,7 +71,8 @@ def actions(draw: st.DrawFn) -> dict[str, Any]:
         "channel": draw(st.sampled_from(("", *CHANNELS))),
         "sender": draw(st.sampled_from(("", "li", "{friend|wang}"))),
         "purpose": draw(st.sampled_from(("", "", *PURPOSES))),
-        "params": {"score": "{attribute.score|0}"},
+        "needs_confirmation": draw(st.booleans()),
+        "params": {"score": "{attribute.score|0}", "asked": "{tag.asked|no}"},
         **({"expires_after": expires} if expires else {}),
     }
 
@@ -76,6 +94,7 @@ def bodies(draw: st.DrawFn) -> list[dict[str, Any]]:
             continue
         times: tuple[dict[str, Any], ...] = (
             {},
+            {"after": "30h"},
             {"delay": "45m"},
             {"delay": "2h"},
             {"delay": "7h"},
@@ -100,11 +119,12 @@ def sops(draw: st.DrawFn, name: str) -> dict[str, Any]:
             (
                 {"event": ["group_joined", "order_paid"]},
                 {"event": ["group_joined", "page_viewed"]},
-                {"event": "page_viewed", "where": {"page": "/a"}},
+                {"event": "page_viewed", "where": {"page": "/course/a"}},
                 {"condition": CONDITIONS[0]},
-                {"condition": CONDITIONS[2]},
+                {"condition": CONDITIONS[1]},
                 {"condition": CLOCKED[0]},
                 {"condition": CLOCKED[1]},
+                {"condition": CLOCKED[3]},
             )
         )
     )
@@ -119,8 +139,13 @@ def sops(draw: st.DrawFn, name: str) -> dict[str, Any]:
         "max_visits": draw(st.integers(1, 4)),
         "exit_on": draw(st.lists(st.sampled_from(exits), max_size=2, unique=True)),
     }
-    if draw(st.integers(0, 5)) == 0:
-        sop["goal"] = draw(ANY_CONDITION)
+    match draw(st.integers(0, 9)):
+        case 0:
+            sop["goal"] = draw(ANY_CONDITION)
+        case 1:
+            sop["at_any_hour"] = True
+        case 2:
+            sop["quiet_hours"] = draw(quiet_hours())
     return sop
 
 
@@ -143,78 +168,26 @@ def caps(draw: st.DrawFn, name: str) -> dict[str, Any]:
 
 
 @st.composite
+def quiet_hours(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw quiet hours."""
+    first, end = draw(st.sampled_from(QUIET_HOURS))
+    return {"from": first, "to": end, "then": draw(st.sampled_from(("defer", "drop")))}
+
+
+@st.composite
 def rules(draw: st.DrawFn) -> dict[str, Any]:
     """Draw everything in a playbook that holds actions back."""
-    hours = [("22:00", "08:00"), ("00:30", "02:30"), ("02:15", "01:45"), ("12:00", "13:00")]
-    first, end = draw(st.sampled_from(hours))
-    quiet = {"from": first, "to": end, "then": draw(st.sampled_from(("defer", "drop")))}
     return {
         "timezone": draw(st.sampled_from(ZONES)),
         "consent": {purpose: draw(st.sampled_from(CONSENT)) for purpose in PURPOSES},
         "caps": [draw(caps(f"cap-{number}")) for number in range(draw(st.integers(1, 2)))],
         "holdout": {"percent": draw(st.sampled_from((0, 0, 0, 0, 40))), "salt": "salt"},
-        **({"quiet_hours": quiet} if draw(st.booleans()) else {}),
+        **({"quiet_hours": draw(quiet_hours())} if draw(st.booleans()) else {}),
     }
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[dict[str, Any], Playbook]:
-    """Draw the rules and a playbook under them."""
-    drawn = draw(rules())
+def worlds(draw: st.DrawFn) -> World:
+    """Draw a playbook."""
     journeys = [draw(sops(f"sop-{number}")) for number in range(draw(st.integers(1, 3)))]
-    return drawn, book(*journeys, stages={"customer": {"new_for": "2d"}}, **drawn)
-
-
-PAYLOADS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
-    "group_joined": st.just({"way": ""}),
-    "page_viewed": st.sampled_from(("/a", "/b")).map(
-        lambda page: {"page": page, "category": "", "duration_ms": 0}
-    ),
-    "message_received": st.just({"intent": "", "length": 1}),
-    "order_paid": st.sampled_from(("o1", "o2")).map(
-        lambda order: {"order_id": order, "amount_minor": 100, "currency": "CNY"}
-    ),
-    "order_refunded": st.sampled_from(("o1", "o2")).map(
-        lambda order: {"order_id": order, "amount_minor": 100, "currency": "CNY"}
-    ),
-    "friend_added": st.just({"way": ""}),
-    "friend_removed": st.just({"by_person": True}),
-    "consent_changed": st.fixed_dictionaries(
-        {
-            "purpose": st.sampled_from(PURPOSES),
-            "on_channel": st.sampled_from(("*", *CHANNELS)),
-            "granted": st.booleans(),
-        }
-    ),
-    "attribute_set": st.one_of(
-        st.fixed_dictionaries(
-            {"name": st.just("timezone"), "value": st.sampled_from((*ZONES, None, "nowhere"))}
-        ),
-        st.fixed_dictionaries({"name": st.just("score"), "value": st.integers(0, 5) | st.none()}),
-    ),
-}
-
-
-@st.composite
-def lives(draw: st.DrawFn) -> Log:
-    """Draw the log of two people around a change of the clocks; no two events at one time."""
-    clock = draw(st.sampled_from(STARTS))
-    log: Log = []
-    for number in range(draw(st.integers(4, 30))):
-        clock += draw(st.sampled_from((1, 7 * MINUTE, HOUR, 5 * HOUR, 11 * HOUR, 2 * DAY)))
-        if log and draw(st.integers(0, 9)) == 0:
-            touchpoint = draw(st.sampled_from(log))[0]
-        else:
-            kind = draw(st.sampled_from((*sorted(PAYLOADS), "group_joined", "page_viewed")))
-            delay = draw(st.sampled_from((0, 0, 0, 0, 0, 2 * HOUR, 30 * HOUR, 9 * DAY)))
-            touchpoint = Touchpoint(
-                f"e{number}",
-                draw(st.sampled_from(("ann", "ann", "bob"))),
-                clock - delay + number,
-                kind,
-                draw(PAYLOADS[kind]),
-                backfill=draw(st.integers(0, 9)) == 0,
-                staff=draw(st.sampled_from(("li", "wang"))),
-            )
-        log.append((touchpoint, clock + number))
-    return log
+    return World({**draw(rules()), "sops": journeys})
