@@ -32,6 +32,8 @@ class Table(Generic[_Record]):
     name: str
     columns: tuple[str, ...]
     row: Callable[[tuple[str, int, int, int], _Record], tuple[Any, ...]]
+    upserts: bool = False
+    """Whether a row replaces those of its key: else each record of the log has its own."""
 
 
 def _touchpoint(place: tuple[str, int, int, int], touchpoint: Touchpoint) -> tuple[Any, ...]:
@@ -99,10 +101,10 @@ TOUCHPOINTS: Table[Touchpoint] = Table(
 FACTS: Table[Fact] = Table("facts", (*Fact.__struct_fields__, *Place._fields), _fact)
 ACTIONS: Table[Action] = Table("actions", (*Action.__struct_fields__, *Place._fields), _action)
 AGGREGATES: Table[Aggregate] = Table(
-    "aggregates", (*Aggregate.__struct_fields__, *Place._fields), _aggregate
+    "aggregates", (*Aggregate.__struct_fields__, *Place._fields), _aggregate, upserts=True
 )
 FUNNEL_PROGRESS: Table[Progress] = Table(
-    "funnel_progress", (*Progress.__struct_fields__, *Place._fields), _progress
+    "funnel_progress", (*Progress.__struct_fields__, *Place._fields), _progress, upserts=True
 )
 DEAD_LETTERS: Table[DeadLetter] = Table(
     "dead_letters",

@@ -69,16 +69,9 @@ class BatchApplier:
                 effects = shard.partition.apply(touchpoints)
                 for index, reason, detail in effects.rejected:
                     dead.append(_bury(sources[index], reason, detail))
-                last = records[-1]
-                ledger = Ledger(
-                    max(last.offset, shard.ledger.offset),
-                    shard.ledger.dead + len(dead),
-                    shard.partition.clock,
-                    last.timestamp_type == BROKER_TIME,
-                    shard.counted,
-                    self._watch(shard, records, dead),
+                await self._deliver(
+                    partition, shard, effects, dead, self._ledger(shard, records, dead)
                 )
-                await self._deliver(partition, shard, effects, dead, ledger)
 
     async def advance(self, now: int, reach: Mapping[int, Reach]) -> None:
         """Let the clocks of partitions without a backlog go on to ``now``, and fire what is due.
@@ -148,11 +141,23 @@ class BatchApplier:
             sources.append(record)
         return touchpoints, sources, dead
 
-    def _watch(self, shard: Shard, records: Sequence[Any], dead: list[DeadLetter]) -> bytes:
-        """Return the window of the last records; raise if too many of them are dead letters."""
-        new = [record.offset for record in records if record.offset > shard.ledger.offset]
+    def _ledger(self, shard: Shard, records: Sequence[Any], dead: list[DeadLetter]) -> Ledger:
+        """Return the account after this batch; raise if too many records are dead letters."""
+        before, last, counts = shard.ledger, records[-1], shard.partition.counts
+        new = [record.offset for record in records if record.offset > before.offset]
+        offset = max(last.offset, before.offset)
         ceiling = self._settings.dead_letter_ceiling
-        return watch(shard.ledger.poison, new, {letter.offset for letter in dead}, ceiling)
+        return Ledger(
+            offset=offset,
+            dead=before.dead + len(dead),
+            clock=shard.partition.clock,
+            broker_time=last.timestamp_type == BROKER_TIME,
+            counted=shard.counted,
+            poison=watch(before.poison, new, {letter.offset for letter in dead}, ceiling),
+            duplicates=counts.duplicates,
+            late=counts.late,
+            holes=before.holes + offset - before.offset - len(new),
+        )
 
     async def _deliver(
         self, partition: int, shard: Shard, effects: Effects, dead: list[DeadLetter], ledger: Ledger

@@ -44,6 +44,8 @@ class ShardCollector(Collector):
             "touchline_applied_offset": "The last offset applied.",
             "touchline_stream_clock_seconds": "Stream clock, in seconds since 1970.",
             "touchline_timers_pending": "Timers that wait for their time.",
+            "touchline_unaccounted_records": "Offsets up to the last applied that are neither "
+            "applied, duplicate, late, dead nor without a record: 0, or a defect.",
         }
         gauges = {
             n: GaugeMetricFamily(n, text, labels=["partition"]) for n, text in figures.items()
@@ -61,6 +63,8 @@ class ShardCollector(Collector):
                     shard.ledger.offset,
                     shard.ledger.clock / 1000,
                     shard.partition.pending(),
+                    # What a crash left ahead of the ledger is counted before its offset comes.
+                    0 if shard.ahead else shard.ledger.unaccounted,
                 ),
                 strict=True,
             ):
@@ -134,6 +138,18 @@ class SinkMetrics:
         self.lag = Gauge(
             "touchline_sink_lag_records",
             "Records not yet durable in ClickHouse.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self.missing = Gauge(
+            "touchline_sink_missing_rows",
+            "Rows given to ClickHouse that are not there: 0, or an alert.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self.extra = Gauge(
+            "touchline_sink_extra_rows",
+            "Rows of one place twice, or of a place without a record: 0, or an alert.",
             ["topic", "partition"],
             registry=registry,
         )

@@ -36,6 +36,7 @@ from streams.sink_pages import add_sink_pages
 
 FETCH_RECORDS = 50_000
 LINGER_SECONDS = 1.0
+CHECK_SECONDS = 60.0
 
 Decode = Callable[[Any], Any]
 
@@ -73,11 +74,12 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
         f"{settings.group}-sink",
         Hooks(restore, give_back, stop, start),
     )
-    for topic, table, decode in _routes(codec):
+    for topic, table, decode in routes(codec):
         source = app.topic(settings.topic(topic), schema=BatchSchema(), acks=False)
         fill = partial(_fill, buffers[table.name], table, decode)
         app.agent(source, name=f"sink-{topic}")(partial(_agent, app, fill))
     app.timer(interval=LINGER_SECONDS)(partial(_linger, app, buffers.values(), metrics))
+    app.timer(interval=CHECK_SECONDS)(partial(_look, app, buffers.values()))
     lag = partial(_lag, app, buffers.values())
     add_sink_pages(app, settings, warehouse, buffers, metrics, lag)
     return app
@@ -104,11 +106,21 @@ async def _lag(app: App, buffers: Collection[SinkBuffer]) -> dict[TP, int]:
     return lag
 
 
+async def _look(app: App, buffers: Collection[SinkBuffer]) -> None:
+    """Compare what was inserted with what is there."""
+    try:
+        for buffer in buffers:
+            await buffer.check.look()
+    except Exception as error:  # noqa: BLE001 - a check that has ended would look like a good one
+        await app.die(error)
+
+
 async def _agent(app: App, fill: Any, stream: Any) -> None:
     await consume(app, stream, fill)
 
 
-def _routes(codec: Codec) -> list[tuple[str, Table[Any], Decode]]:
+def routes(codec: Codec) -> list[tuple[str, Table[Any], Decode]]:
+    """Return each topic that has a table, with its table and how its records are read."""
     actions = [name for name in load_topics() if name.startswith("actions.")]
     return [
         ("touchpoints", TOUCHPOINTS, lambda record: decode_record(codec, record.key, record.value)),
@@ -134,4 +146,4 @@ async def _fill(
         rows.append(
             table.row(Place(tp.topic, tp.partition, record.offset, record.timestamp), decoded)
         )
-    await buffer.add(tp, rows, records[-1].offset + 1)
+    await buffer.add(tp, rows, records[0].offset, records[-1].offset + 1)

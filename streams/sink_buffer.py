@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from faust.types import TP
 from sinks.tables import Table
 from sinks.warehouse import Warehouse, WarehouseUnavailable
 from streams.metrics import SinkMetrics
+from streams.sink_check import RowCheck
 
 FULL = 50_000
 FIRST_WAIT = 0.25
@@ -27,6 +29,7 @@ class SinkBuffer:
 
     Attributes:
         durable: For each partition, the offset up to which its rows are durable.
+        check: Whether these rows are there still.
     """
 
     def __init__(
@@ -40,8 +43,11 @@ class SinkBuffer:
         self._warehouse = warehouse
         self._commit = commit
         self._metrics = metrics
+        self.check = RowCheck(table.name, warehouse, metrics)
         self.durable: dict[TP, int] = {}
         self._rows: list[tuple[Any, ...]] = []
+        self._counts: Counter[TP] = Counter()
+        self._begins: dict[TP, int] = {}
         self._offsets: dict[TP, int] = {}
         self._lock = asyncio.Lock()
         self._revoked = asyncio.Event()
@@ -51,10 +57,12 @@ class SinkBuffer:
         """How many rows are not durable yet."""
         return len(self._rows)
 
-    async def add(self, tp: TP, rows: Sequence[tuple[Any, ...]], offset: int) -> None:
-        """Take rows that bring the partition to ``offset``; insert when enough are gathered."""
+    async def add(self, tp: TP, rows: Sequence[tuple[Any, ...]], begin: int, offset: int) -> None:
+        """Take the rows from ``begin`` to before ``offset``; insert when enough are gathered."""
         async with self._lock:
             self._rows.extend(rows)
+            self._counts[tp] += len(rows)
+            self._begins.setdefault(tp, begin)
             self._offsets[tp] = offset
             if len(self._rows) >= FULL:
                 await self._flush()
@@ -72,18 +80,25 @@ class SinkBuffer:
         """Forget what is not durable: its partitions are given back, and will be read again."""
         self._revoked.set()  # ends a wait for ClickHouse, which may be long
         async with self._lock:
-            self._rows, self._offsets = [], {}
+            self._rows, self._offsets, self._begins = [], {}, {}
+            self._counts.clear()
             self.durable.clear()
+            self.check.forget()
             self._revoked.clear()
 
     async def _flush(self) -> None:
         rows, self._rows = self._rows, []
         offsets, self._offsets = self._offsets, {}
+        begins, self._begins = self._begins, {}
+        counts, self._counts = self._counts, Counter()
         if rows and not await self._insert(rows):
             return
         if offsets:
             await self._commit(offsets)
             self.durable |= offsets
+            if not self._table.upserts:
+                for tp, offset in offsets.items():
+                    self.check.note(tp, begins[tp], offset, counts[tp])
 
     async def _insert(self, rows: list[tuple[Any, ...]]) -> bool:
         """Return True when the rows are durable, False when their partitions were taken away."""

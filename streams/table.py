@@ -36,6 +36,17 @@ class Ledger(msgspec.Struct, frozen=True, array_like=True):
     """How many records its profiles have counted: what a whole changelog must add up to."""
     poison: bytes = b""
     """The last records, a bit each, 1 for a dead letter (`streams.ceiling`)."""
+    duplicates: int = 0
+    """How many of those that are counted were there already."""
+    late: int = 0
+    """How many of those that are counted came too late."""
+    holes: int = 0
+    """How many offsets hold no record: marks of transactions, what was aborted or compacted."""
+
+    @property
+    def unaccounted(self) -> int:
+        """How many offsets are in no account: 0, or a defect."""
+        return self.offset + 1 - self.holes - self.counted - self.dead
 
 
 @dataclass(slots=True)

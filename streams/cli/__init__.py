@@ -18,6 +18,7 @@ from streams.cli.publish import publish
 from streams.cli.run import sink, worker
 from streams.cli.simulate import simulate
 from streams.cli.topics import topics
+from streams.cli.verify import verify
 from streams.cli.warehouse import warehouse
 
 HELP = """Touchline: a real-time engine for private-domain operation.
@@ -42,6 +43,7 @@ On a Kafka of your own:
   touchline board                     acquisition, operation, conversion, revenue, referral
   touchline ask --help                retention, attribution, RFM movement, referrals, ...
   touchline warehouse check           whether the tables are as they should be
+  touchline verify                    is every record accounted for, and once in ClickHouse?
   touchline dead-letters redrive      gives mended records back to the line
 
 Every setting is a flag or a variable TOUCHLINE_<NAME>; the flag wins.
@@ -57,6 +59,7 @@ def cli() -> None:
 for command in (
     demo, worker, sink, publish, topics, playbook, simulate, backtest, explain, why_not, profiles,
     funnel, dead_letters, ask, board, warehouse,
+    verify,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -1,0 +1,172 @@
+"""The ledger: on a healthy line it finds nothing; what is missing, doubled or skipped, it names."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faust.types import TP
+from kafka import KafkaProducer
+from msgspec.msgpack import decode, encode
+from msgspec.structs import replace
+from orchestra import await_lag
+from the_line import TheLine
+from workload import LATER, touches
+
+from schemas.records import Fact
+from sinks.migrations import migrate
+from sinks.tables import FACTS
+from sinks.warehouse import Warehouse, open_warehouse
+from streams.broken import broken_records
+from streams.cli.demo import await_sink
+from streams.metrics import SinkMetrics
+from streams.sink_check import RowCheck
+from streams.table import LEDGER_KEY, Ledger
+
+HERE = TP("facts", 0)
+FACT = Fact("f", "u", "tag_added", 1, "s", "", "", "event", "e", "r", "p", 1, {})
+
+
+def verify(line: TheLine, *arguments: str) -> tuple[int, Any]:
+    """Run ``touchline verify``; return its exit code and what it says."""
+    command = [sys.executable, "-m", "streams", "verify", "--json", *arguments]
+    environment = line.settings.model_copy(update={"web_port": 0}).to_environ()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@contextmanager
+def tables(line: TheLine) -> Iterator[Warehouse]:
+    """Open the tables of a line whose sink has stopped, as this process may do once."""
+    with closing(open_warehouse(line.settings.warehouse)) as warehouse:
+        yield warehouse
+
+
+@pytest.mark.kafka
+def test_the_ledger_names_what_is_missing_doubled_or_skipped(line: TheLine, seed: int) -> None:
+    """Healthy: all zero, and merely behind is not wrong. Then four faults, each named."""
+    sent = line.publish(touches(seed, 2_000))
+    with line.publisher() as publisher:
+        for each in broken_records():
+            publisher.publish_raw(each.key, each.value)
+            sent += 1
+    with line.worker() as worker, line.sink() as sink:
+        sink.wait_ready()
+        await_lag(line)
+        await_sink(worker, sink)
+    code, healthy = verify(line)
+    assert (code, healthy["ok"], healthy["behind"], healthy["sink_behind"]) == (0, True, 0, 0)
+    accounts = healthy["accounts"]
+    assert sum(a["applied"] + a["dead"] for a in accounts) == sent
+    assert {a["unaccounted"] for a in accounts} == {0}
+    assert {(r["missing"], r["extra"]) for r in healthy["rows"]} == {(0, 0)}
+    facts = sum(r["rows"] for r in healthy["rows"] if r["topic"] == "facts")
+    assert facts == len(line.read("facts"))
+
+    line.publish(touches(seed + 1, 100, start=LATER))
+    code, behind = verify(line, "--log-only")
+    assert (code, behind["ok"], behind["behind"]) == (0, True, 100)
+
+    skipped = skip_a_record(line, 2)
+    with line.worker():
+        await_lag(line)
+    code, wrong = verify(line, "--log-only")
+    assert code == 1
+    (finding,) = wrong["findings"]
+    assert (finding["what"], finding["partition"]) == ("1 records are in no account", 2)
+    assert finding["offsets"] == str(skipped)
+
+    with tables(line) as warehouse:
+        lost, doubled, strange = damage(warehouse)
+    code, wrong = verify(line)
+    assert code == 1
+    found = {
+        (f["what"], f["topic"].removeprefix(line.settings.topic_prefix), f["offsets"])
+        for f in wrong["findings"]
+    }
+    assert found >= {
+        ("1 records have no row in touchpoints", "touchpoints", lost),
+        ("1 places have several rows in facts", "facts", doubled),
+        ("1 rows of facts are of no record", "facts", strange),
+    }
+    assert all(f["cure"] for f in wrong["findings"])
+
+
+def skip_a_record(line: TheLine, partition: int) -> int:
+    """Let the ledger of a partition pass over a record that was not applied; return its offset."""
+    topic = line.settings.topic("profiles-changelog")
+    rows = [r for r in line.read("profiles-changelog") if r.partition == partition]
+    ledger = decode([r.value for r in rows if r.key == LEDGER_KEY][-1], type=Ledger)
+    wrong = replace(ledger, offset=ledger.offset + 1)
+    producer = KafkaProducer(bootstrap_servers=line.settings.bootstrap)
+    try:
+        producer.send(topic, encode(wrong), LEDGER_KEY, partition=partition).get()
+    finally:
+        producer.close()
+    return wrong.offset
+
+
+def damage(warehouse: Warehouse) -> tuple[str, str, str]:
+    """Delete a row, store one again under another person, and one under another place."""
+    now = "SETTINGS mutations_sync = 2"
+    ((topic, number, lost),) = warehouse.query(
+        "SELECT topic, partition, offset FROM touchpoints FINAL ORDER BY partition, offset LIMIT 1"
+    )
+    warehouse.execute(
+        f"ALTER TABLE touchpoints DELETE WHERE topic = '{topic}' AND partition = {number} "
+        f"AND offset = {lost} {now}"
+    )
+    ((doubled, last),) = warehouse.query(
+        "SELECT min(offset), max(offset) FROM facts FINAL WHERE partition = 1"
+    )
+    copy = (
+        "INSERT INTO facts SELECT * REPLACE ({}) FROM facts "
+        "WHERE partition = 1 AND facts.offset = {}"
+    )
+    warehouse.execute(copy.format("'somebody' AS user_id", doubled))
+    warehouse.execute(copy.format("offset + 1000000 AS offset", last))
+    return str(lost), str(doubled), str(last + 1_000_000)
+
+
+def test_the_sink_sees_rows_that_are_gone_or_too_many(tmp_path: Path) -> None:
+    """The gauges say how many until it is mended; a partition given back is told no more."""
+    metrics = SinkMetrics()
+
+    def told() -> tuple[float | None, float | None]:
+        labels = {"topic": "facts", "partition": "0"}
+        names = ("touchline_sink_missing_rows", "touchline_sink_extra_rows")
+        missing, extra = (metrics.registry.get_sample_value(name, labels) for name in names)
+        return missing, extra
+
+    def insert(*offsets: int) -> None:
+        rows = [FACTS.row(("facts", 0, offset, 1_700_000_000_000), FACT) for offset in offsets]
+        warehouse.insert("facts", FACTS.columns, rows)
+
+    with closing(open_warehouse(f"chdb://{tmp_path}/tables")) as warehouse:
+        migrate(warehouse)
+        check = RowCheck("facts", warehouse, metrics)
+        asyncio.run(check.look())
+        assert told() == (None, None)
+        insert(10, 11, 13, 14)
+        insert(11)  # again: the same row
+        check.note(HERE, 10, 15, 4)
+        asyncio.run(check.look())
+        assert told() == (0, 0)
+        insert(17)
+        check.note(HERE, 15, 20, 3)
+        asyncio.run(check.look())
+        assert told() == (2, 0)
+        insert(16, 18, 19)
+        asyncio.run(check.look())
+        assert told() == (0, 1)
+        warehouse.execute("ALTER TABLE facts DELETE WHERE offset = 19 SETTINGS mutations_sync = 2")
+        asyncio.run(check.look())
+        assert told() == (0, 0)
+        check.forget()
+        assert told() == (None, None)
