@@ -51,9 +51,9 @@ def test_simulate_dumps_the_people_of_each_shipped_playbook(name: str) -> None:
 
 def test_simulate_lets_the_clock_run_on() -> None:
     """The reminder comes only when the clock passes its time; the repeat counts as a duplicate."""
-    before = json.loads(touchline("simulate", STEPS, "--json").stdout)
+    before = json.loads(touchline("simulate", STEPS, "--summary").stdout)
     after = json.loads(
-        touchline("simulate", STEPS, "--json", "--until", "2026-02-04T10:00:00+08:00").stdout
+        touchline("simulate", STEPS, "--summary", "--until", "2026-02-04T10:00:00+08:00").stdout
     )
     assert (before["actions"], after["actions"]) == (0, 1)
     assert (after["applied"], after["duplicates"]) == (4, 1)

@@ -1,18 +1,18 @@
 """``touchline explain`` and ``touchline why-not``: why something happened, and why it did not."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from processors.timeline import Chapter, about, tell
+from processors.timeline import about, tell
 from schemas.playbook import find_playbook
-from schemas.records import Fact
+from schemas.timezones import load_zone
 from streams.cli.history import History, fold_file, read_person
 from streams.cli.output import json_option, load_settings, settings_options
 from streams.cli.simulate import until_option
+from streams.cli.story import Teller
 
 _user = click.option("--user", required=True, help="The person, by user id.")
 _events = click.option(
@@ -33,17 +33,21 @@ def explain(user: str, events: Path | None, until: int | None, as_json: bool, **
     """Tell a person's story: each event and timer, what followed from it, and by which rule.
 
     Reads the person's touchpoints and facts from Kafka, or folds a file with --events. A line
-    names the rule of the playbook that decided and, in brackets, the values that it saw.
+    names the rule of the playbook that decided and, in brackets, the values that it saw. Times are
+    those of the playbook's zone.
     """
     history = _load(user, events, until, flags)
     if as_json:
         for fact in history.facts:
             click.echo(msgspec.json.encode(fact).decode())
         return
+    teller = Teller(load_zone(find_playbook(load_settings(**flags).playbook).timezone))
     for chapter in tell(history.touchpoints, history.facts):
-        click.echo(f"{_clock(chapter.at)}  {_headline(chapter)}")
+        told = teller.headline(chapter.cause_kind, chapter.cause_id, chapter.touchpoint)
+        nothing = "" if chapter.facts else "  (nothing followed)"
+        click.echo(f"{teller.clock(chapter.at)}  {told}{nothing}")
         for fact in chapter.facts:
-            click.echo(f"    {_sentence(fact)}")
+            click.echo(f"    {teller.sentence(fact)}")
 
 
 @click.command("why-not")
@@ -79,8 +83,9 @@ def why_not(
     requested = [fact for fact in facts if fact.kind == "action_requested"]
     if requested:
         click.echo(f"{len(requested)} action(s) of {sop} were requested for {user}:")
+    teller = Teller(load_zone(spec.timezone))
     for fact in facts:
-        click.echo(f"{_clock(fact.at)}  {_sentence(fact)}")
+        click.echo(f"{teller.clock(fact.at)}  {teller.sentence(fact)}")
 
 
 def _load(user: str, events: Path | None, until: int | None, flags: dict[str, Any]) -> History:
@@ -88,32 +93,10 @@ def _load(user: str, events: Path | None, until: int | None, flags: dict[str, An
     if events is None:
         history = read_person(settings, user)
     else:
-        everybody = fold_file(events, settings.playbook, until)
-        history = History(
-            [(each, at) for each, at in everybody.touchpoints if each.user_id == user],
-            [fact for fact in everybody.facts if fact.user_id == user],
-            [],
-        )
+        history = fold_file(events, settings.playbook, until).of(user)
     if not history.touchpoints and not history.facts:
         raise click.ClickException(f"nothing is known of {user!r} there")
     return history
-
-
-def _headline(chapter: Chapter) -> str:
-    if chapter.touchpoint is None:
-        return f"{chapter.cause_kind} {chapter.cause_id}"
-    event = chapter.touchpoint
-    payload = ", ".join(f"{name}={value}" for name, value in event.payload.items() if value != "")
-    nothing = "" if chapter.facts else "  (nothing followed)"
-    return f"{event.kind} {event.event_id}: {payload}{nothing}"
-
-
-def _sentence(fact: Fact) -> str:
-    change = " -> ".join(part for part in (fact.old, fact.new) if part)
-    values = ", ".join(
-        f"{name}={_spell(name, value)}" for name, value in fact.values.items() if value
-    )
-    return f"{fact.kind.replace('_', ' ')} {fact.subject}: {change}  by {fact.rule} [{values}]"
 
 
 def _never(history: History, sop: Any) -> str:
@@ -128,11 +111,3 @@ def _never(history: History, sop: Any) -> str:
 def _entry_kinds(sop: Any) -> list[str]:
     event = getattr(sop.enter, "event", None) or ()
     return [event] if isinstance(event, str) else list(event)
-
-
-def _spell(name: str, value: str) -> str:
-    return _clock(int(value)) if name.endswith("_at") and value.isdecimal() else value
-
-
-def _clock(milliseconds: int) -> str:
-    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%SZ}"

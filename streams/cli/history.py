@@ -1,5 +1,6 @@
 """A person's touchpoints and facts: folded from a file, or read from the log on Kafka."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,25 +9,43 @@ from typing import Any, NamedTuple
 import click
 from kafka import KafkaConsumer, TopicPartition
 
-from processors.partition import Partition
-from processors.playbook import compile_playbook
+from processors.partition import Effects, Partition
+from processors.playbook import Playbook, compile_playbook
 from schemas.jsonlines import LineError, read_lines
 from schemas.playbook import find_playbook
 from schemas.records import Action, Fact, Touchpoint
 from schemas.wire import DecodeError
 from streams.admin import await_listener
+from streams.cli.output import progress
 from streams.decode import decode_record
 from streams.settings import Settings
 
 POLL_MS = 500
+BATCH = 1000
 
 
 class History(NamedTuple):
-    """What happened: touchpoints with their stream time, and what came of them."""
+    """What happened to one person: touchpoints with their stream time, and the facts of them."""
+
+    touchpoints: list[tuple[Touchpoint, int]]
+    facts: list[Fact]
+
+
+class Folded(NamedTuple):
+    """What came of a file: the same for everybody, with the playbook and the clock at the end."""
 
     touchpoints: list[tuple[Touchpoint, int]]
     facts: list[Fact]
     actions: list[Action]
+    playbook: Playbook
+    clock: int
+
+    def of(self, user: str) -> History:
+        """Return one person's part of it."""
+        return History(
+            [(each, at) for each, at in self.touchpoints if each.user_id == user],
+            [fact for fact in self.facts if fact.user_id == user],
+        )
 
 
 def read_events(file: Path) -> Iterator[tuple[Touchpoint, int]]:
@@ -47,13 +66,34 @@ def read_events(file: Path) -> Iterator[tuple[Touchpoint, int]]:
             yield line.touchpoint, line.appended_at or clock
 
 
-def fold_file(file: Path, playbook: str, until: int | None = None) -> History:
+def count_lines(file: Path) -> int | None:
+    """Return the lines of a file, for a bar of progress; None for what cannot be read twice."""
+    if not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(1 << 20), b""))
+
+
+def fold_file(file: Path, playbook: str, until: int | None = None) -> Folded:
     """Fold a file under a playbook, as ``touchline simulate`` does, and keep everything."""
-    events = list(read_events(file))
-    partition = Partition(compile_playbook(find_playbook(playbook)), {})
-    effects = partition.apply(events)
-    after = partition.advance(until if until is not None else partition.clock)
-    return History(events, effects.facts + after.facts, effects.actions + after.actions)
+    rules = compile_playbook(find_playbook(playbook))
+    partition = Partition(rules, {})
+    events: list[tuple[Touchpoint, int]] = []
+    facts: list[Fact] = []
+    actions: list[Action] = []
+
+    def keep(effects: Effects) -> None:
+        facts.extend(effects.facts)
+        actions.extend(effects.actions)
+
+    with progress() as bar:
+        about = f"folding under {rules.name}"
+        lines = bar.track(read_events(file), total=count_lines(file), description=about)
+        while batch := list(itertools.islice(lines, BATCH)):
+            events += batch
+            keep(partition.apply(batch))
+    keep(partition.advance(until if until is not None else partition.clock))
+    return Folded(events, facts, actions, rules, partition.clock)
 
 
 def read_person(settings: Settings, user: str) -> History:
@@ -67,7 +107,7 @@ def read_person(settings: Settings, user: str) -> History:
         except DecodeError:
             continue  # a dead letter: not part of the person's story
     facts = [codec.decode_fact(record.value) for record in _records(settings, "facts", key)]
-    return History(touchpoints, facts, [])
+    return History(touchpoints, facts)
 
 
 def _records(settings: Settings, topic: str, key: bytes) -> Iterator[Any]:
