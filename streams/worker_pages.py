@@ -1,4 +1,4 @@
-"""What a worker answers over HTTP: /health, /metrics, /status and /profiles."""
+"""What a worker answers over HTTP: /health, /metrics, /status, /profiles and /population."""
 
 import asyncio
 import time
@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp.web import Request, Response, StreamResponse, json_response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from processors.population import measure
 from schemas.profile import canonical
 from streams.apply import BatchApplier
 from streams.faust_app import App
@@ -85,6 +86,23 @@ def add_worker_pages(app: App, applier: BatchApplier, metrics: WorkerMetrics) ->
             if found := shard.partition.profiles.get(user_id):
                 return Response(text=canonical(found) + "\n", content_type="application/json")
         return json_response({"error": f"no profile of {user_id!r} on this worker"}, status=404)
+
+    _add_population(app, applier)
+
+
+def _add_population(app: App, applier: BatchApplier) -> None:
+    @app.page("/population")  # type: ignore[untyped-decorator]
+    async def population(_web: Any, request: Request) -> Response:
+        """Answer the totals of each partition's customers at ``?as_of=``, for the means of RFM."""
+        as_of = request.query.get("as_of", "")
+        if not as_of.isdecimal():
+            return json_response({"error": "add ?as_of= in milliseconds since 1970"}, status=400)
+        totals = {}
+        for number, shard in sorted(applier.shards.items()):
+            people = shard.partition.profiles.values()
+            totals[str(number)] = measure(people, int(as_of))._asdict()
+            await asyncio.sleep(0)
+        return json_response(totals)
 
 
 def _account(shard: Shard) -> dict[str, int]:

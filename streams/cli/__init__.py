@@ -15,6 +15,7 @@ from streams.cli.output import EXPECTED, fail
 from streams.cli.playbook import playbook
 from streams.cli.profiles import profiles
 from streams.cli.publish import publish
+from streams.cli.rfm import rfm
 from streams.cli.run import sink, worker
 from streams.cli.simulate import simulate
 from streams.cli.topics import topics
@@ -44,6 +45,7 @@ On a Kafka of your own:
   touchline ask --help                retention, attribution, RFM movement, referrals, ...
   touchline warehouse check           whether the tables are as they should be
   touchline verify                    is every record accounted for, and once in ClickHouse?
+  touchline rfm means                 measures the population, for RFM against its means
   touchline dead-letters redrive      gives mended records back to the line
 
 Every setting is a flag or a variable TOUCHLINE_<NAME>; the flag wins.
@@ -58,7 +60,7 @@ def cli() -> None:
 
 for command in (
     demo, worker, sink, publish, topics, playbook, simulate, backtest, explain, why_not, profiles,
-    funnel, dead_letters, ask, board, warehouse,
+    funnel, dead_letters, ask, board, warehouse, rfm,
     verify,
 ):  # fmt: skip
     cli.add_command(command)

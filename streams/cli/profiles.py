@@ -17,9 +17,7 @@ from streams.cli.pages import PageError, read_lines
 COLUMNS = ("user_id", "stages", "segment", "frequency", "monetary_minor", "events")
 
 
-@click.command()
-@click.argument("user", required=False)
-@click.option(
+url_option = click.option(
     "--url",
     "urls",
     multiple=True,
@@ -27,6 +25,11 @@ COLUMNS = ("user_id", "stages", "segment", "frequency", "monetary_minor", "event
     show_default=True,
     help="A worker's address; repeat it for each worker, since each holds its own partitions.",
 )
+
+
+@click.command()
+@click.argument("user", required=False)
+@url_option
 @click.option("--json", "as_json", is_flag=True, help="Print the canonical dump, a line a person.")
 @click.option("--limit", type=int, default=20, show_default=True, help="Rows of the table.")
 def profiles(user: str | None, urls: tuple[str, ...], as_json: bool, limit: int) -> None:

@@ -26,7 +26,12 @@ Batch = list[tuple[Touchpoint, int]]
 Show = Callable[[Batch, Effects], None]
 
 
-def _read_time(text: str | None) -> int | None:
+def read_time(text: str | None) -> int | None:
+    """Return the milliseconds since 1970 of an option; None where it is not given.
+
+    Raises:
+        click.BadParameter: it is no time.
+    """
     try:
         return None if text is None else parse_time(int(text) if text.isdecimal() else text)
     except ValueError as error:
@@ -35,7 +40,7 @@ def _read_time(text: str | None) -> int | None:
 
 until_option = click.option(
     "--until",
-    callback=lambda _context, _option, text: _read_time(text),
+    callback=lambda _context, _option, text: read_time(text),
     help="Let the clock run on to this time: ISO 8601 with an offset, or milliseconds since 1970.",
 )
 
