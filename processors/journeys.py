@@ -156,7 +156,7 @@ def _enter(draft: Draft, sop: Sop, touchpoint: Touchpoint | None) -> None:
         draft.fact("action_suppressed", sop.name, new=reason, rule=rule, values=values)
         return
     first = body.steps[body.first]
-    wanted = wanted_at(draft, first, opened_at)
+    wanted = wanted_at(draft, first, opened_at) or draft.at
     journey = Journey(
         sop.version,
         draft.cause_id,

@@ -2,15 +2,21 @@
 
 from typing import NamedTuple
 
+from processors.checks import text
 from processors.conditions import Condition
 from processors.draft import Draft
 from processors.sops import Body, Sop, Step
-from processors.zones import days_later, instant, next_time, zone_of
+from processors.zones import anniversary, days_later, instant, next_time, zone_of
 from schemas.playbook.sops import END
 from schemas.profile import Journey
 from schemas.records import Touchpoint
 
-_ENDS = {"completed": "steps", "goal": "goal", "visits_exhausted": "max_visits"}
+_ENDS = {
+    "completed": "steps",
+    "goal": "goal",
+    "no_date": "steps",
+    "visits_exhausted": "max_visits",
+}
 """The SOP's key that ended a journey, by the reason; the exits' for all others."""
 
 
@@ -72,14 +78,28 @@ def exit_of(
     return None
 
 
-def wanted_at(draft: Draft, step: Step, opened_at: int) -> int:
-    """Return when a step is due by the playbook, for a person who arrives at it now."""
+def wanted_at(draft: Draft, step: Step, opened_at: int, *, back: bool = False) -> int | None:
+    """Return when a step is due by the playbook, for a person who arrives at it now.
+
+    Args:
+        draft: The profile in the making.
+        step: The step.
+        opened_at: Business time at which the journey opened.
+        back: Whether the journey comes back to it from a later step: a day of every year is then
+            one yet to come, or the same anniversary would be met for ever.
+
+    Returns:
+        None for a day of every year that the profile does not know.
+    """
     if step.wait is not None:
         return draft.at + step.wait.timeout
     base = draft.at + step.delay if step.after is None else opened_at + step.after
     if step.at is None:
         return base
     zone = zone_of(draft.profile, draft.playbook.outreach.zone)
+    if step.yearly:
+        mark = draft.profile.attributes.get(step.yearly)
+        return anniversary(mark.value if mark else None, step.at, draft.at + back, zone)
     if step.on is not None:
         return instant(step.on, step.at, zone)
     if step.days is not None:
@@ -107,24 +127,47 @@ def arrive(draft: Draft, place: Place, name: str, *, told: bool = False) -> None
             if visits[name] > body.max_visits:
                 close(draft, sop.name, journey, "visits_exhausted")
                 return
-        wanted = wanted_at(draft, step, journey.opened_at)
+        back = not told and _is_back(body, journey.step, name)
+        known = wanted_at(draft, step, journey.opened_at, back=back)
+        wanted = draft.at if known is None else known
         due = max(wanted, draft.at)
         journey = journey.__replace__(step=name, due=due, wanted=wanted, visits=visits)
         put(draft, sop.name, journey)
         place = Place(sop, body, journey)
+        if known is None and back:
+            close(draft, sop.name, journey, "no_date")
+            return
         if step.wait is not None:
             state_step(draft, place, "wait_started", due_at=str(due))
             if not step.wait.condition.holds(draft.profile, None, draft.at):
                 return
             end_wait(draft, place, "met", None)
-        elif step.on is not None and wanted < draft.at:
-            state_step(draft, place, "step_skipped", "date_passed", wanted_at=str(wanted))
-        else:
+        elif not _skips(draft, place, known):
             if not told:
                 state_step(draft, place, "step_scheduled", due_at=str(due))
             return
         name, told = step.then, False
     close(draft, sop.name, journey, "completed")
+
+
+def _is_back(body: Body, old: str, new: str) -> bool:
+    """Tell whether a way leads back, or to the same step again."""
+    order = list(body.steps)
+    return order.index(new) <= order.index(old)
+
+
+def _skips(draft: Draft, place: Place, wanted: int | None) -> bool:
+    """Tell whether a step has no day, or one that has passed, and say so."""
+    step = place.step
+    if wanted is None:
+        mark = draft.profile.attributes.get(step.yearly)
+        value = text(mark.value if mark else None)
+        state_step(draft, place, "step_skipped", "no_date", attribute=step.yearly, value=value)
+        return True
+    if step.on is not None and wanted < draft.at:
+        state_step(draft, place, "step_skipped", "date_passed", wanted_at=str(wanted))
+        return True
+    return False
 
 
 def end_wait(draft: Draft, place: Place, how: str, touchpoint: Touchpoint | None) -> None:

@@ -10,7 +10,7 @@ from processors.fill import Filled, compile_text
 from processors.limits import Quiet
 from processors.logic import triggered
 from processors.outreach import compile_quiet
-from schemas.playbook.sops import END, ActionSpec, BodySpec, SopSpec, StepSpec
+from schemas.playbook.sops import END, ActionSpec, BodySpec, SopSpec, StepSpec, YearlySpec
 from schemas.profile import Profile
 from schemas.records import Touchpoint
 
@@ -49,6 +49,7 @@ class Step:
         delay: From the arrival at the step.
         days: Calendar days from the entry; None likewise.
         on: The absolute local date; None likewise.
+        yearly: The attribute whose anniversary it is; empty likewise.
         at: Minute of the local day to move on to; None to stay.
         returns: Whether a journey may come to it more than once.
     """
@@ -58,6 +59,7 @@ class Step:
     delay: int
     days: int | None
     on: date | None
+    yearly: str
     at: int | None
     guard: Condition | None
     action: ActionPlan | None
@@ -207,7 +209,8 @@ def _step(spec: StepSpec, ways: tuple[str, str], *, returns: bool) -> Step:
         after=spec.after,
         delay=spec.delay or 0,
         days=spec.days,
-        on=spec.date,
+        on=spec.date if isinstance(spec.date, date) else None,
+        yearly=spec.date.attribute if isinstance(spec.date, YearlySpec) else "",
         at=spec.at,
         guard=compile_condition(spec.only_if) if spec.only_if else None,
         action=_action(spec.action) if spec.action else None,

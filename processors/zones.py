@@ -5,6 +5,8 @@ the length of the gap; of one that comes twice the first is taken. These are the
 section 3.3.5, and what ``zoneinfo`` does with ``fold=0``.
 """
 
+import re
+from calendar import isleap
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,6 +15,8 @@ from schemas.timezones import load_zone, zone_names
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_DAY = re.compile(r"(?:[0-9]{4}-)?([0-9]{2})-([0-9]{2})")
+_LEAP_YEAR = 2000
 
 
 def zone_of(profile: Profile, default: str) -> ZoneInfo:
@@ -48,6 +52,39 @@ def next_time(at: int, minute: int, zone: ZoneInfo) -> int:
     while (found := instant(day, minute, zone)) < at:
         day += timedelta(days=1)
     return found
+
+
+def anniversary(day: object, minute: int, after: int, zone: ZoneInfo) -> int | None:
+    """Return the first anniversary at this time of day, at or after an instant.
+
+    29 February is 1 March in other years.
+
+    Args:
+        day: ``MM-DD`` or ``YYYY-MM-DD``; the year does not matter.
+        minute: Minutes after midnight.
+        after: The instant.
+        zone: Whose days they are.
+
+    Returns:
+        None if ``day`` is no such text, or no day of the calendar.
+    """
+    match = _DAY.fullmatch(day) if isinstance(day, str) else None
+    if match is None:
+        return None
+    month, number = int(match[1]), int(match[2])
+    try:
+        date(_LEAP_YEAR, month, number)
+    except ValueError:
+        return None
+    year = local(after, zone).year
+    dues = (instant(_in_year(each, month, number), minute, zone) for each in (year, year + 1))
+    return next(due for due in dues if due >= after)
+
+
+def _in_year(year: int, month: int, day: int) -> date:
+    if (month, day) == (2, 29) and not isleap(year):
+        return date(year, 3, 1)
+    return date(year, month, day)
 
 
 def days_later(at: int, days: int, minute: int, zone: ZoneInfo) -> int:

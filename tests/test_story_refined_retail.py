@@ -2,6 +2,8 @@
 
 from stories import Story, tell
 
+from schemas.jsonlines import parse_time
+
 
 def story(until: str = "2025-07-01 00:00") -> Story:
     """Tell it up to a time."""
@@ -68,6 +70,15 @@ def test_lin_has_her_birthday_in_the_month_of_a_present() -> None:
     assert (refused.new, refused.values["cap"]) == ("cap", "presents")
     assert "04-25 09:30 happy_birthday" in story().got("lin")
     assert story().sent("lin", "happy_birthday")[0].params == {"name": "Lin"}
+
+
+def test_birthdays_come_again_every_year_by_the_calendar_of_the_person() -> None:
+    """Lin was born in 1996, of Zhao we know the day; hers comes when it is 09:30 in California."""
+    years = story("2028-01-01 00:00")
+    wishes = [(a.user_id, a.requested_at) for a in years.sent("lin", "happy_birthday")]
+    assert wishes == [("lin", parse_time(f"{y}-04-25T09:30:00+08:00")) for y in (2025, 2026, 2027)]
+    presents = [a.requested_at for a in years.sent("zhao", "birthday_present")]
+    assert presents == [parse_time(f"{y}-05-11T09:30:00-07:00") for y in (2025, 2026, 2027)]
 
 
 def test_lin_stays_away_and_the_clock_alone_makes_it_an_event() -> None:

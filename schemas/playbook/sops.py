@@ -1,6 +1,7 @@
 """Standard operating procedures as operators write them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date as Date  # noqa: N812 - `date` is a key of a step
 from typing import Annotated, Any, Literal, Self
 
@@ -48,14 +49,24 @@ def _spell_pause(pause: int | None) -> str | dict[str, str]:
     return {"after": spell_duration(pause)} if pause else "after_exit"
 
 
+class YearlySpec(Spec):
+    """A day of every year, which an attribute names: ``MM-DD`` or ``YYYY-MM-DD``."""
+
+    attribute: Annotated[str, Field(min_length=1, max_length=64)]
+
+
 def _day(value: object) -> object:
-    # Left to itself, pydantic would take a number for seconds since 1970.
-    if type(value) is Date:
-        return value
-    try:
-        return Date.fromisoformat(value)  # type: ignore[arg-type]  # what is no text raises
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{shown(value)} is not a date: write 2026-12-18") from error
+    # Left to itself, pydantic would take a number for seconds since 1970, and name both choices.
+    match value:
+        case Date() | YearlySpec():
+            return value
+        case {"attribute": str(name), **rest} if 0 < len(name) <= 64 and not rest:  # noqa: PLR2004 - as above
+            return YearlySpec(attribute=name)
+        case str():
+            with suppress(ValueError):
+                return Date.fromisoformat(value)
+    cure = "write 2026-12-18, or {attribute: birthday} for every year"
+    raise ValueError(f"{shown(value)} is not a date: {cure}")
 
 
 _SHOWN = {"type": "string", "pattern": DURATION_PATTERN}
@@ -131,14 +142,15 @@ class StepSpec(Spec):
     """An action or a wait, and when it is due.
 
     ``after`` counts from the entry event, ``delay`` from the step before, ``days`` in calendar
-    days from the entry; ``date`` is absolute. ``at`` moves the time on to that time of day.
+    days from the entry; ``date`` is absolute, or the next anniversary of an attribute's day.
+    ``at`` moves the time on to that time of day.
     """
 
     name: Name
     after: Duration | None = None
     delay: Duration | None = None
     days: Annotated[int | None, Field(strict=True, ge=0, le=3_650)] = None
-    date: Annotated[Date, BeforeValidator(_day)] | None = None
+    date: Annotated[Date | YearlySpec, BeforeValidator(_day)] | None = None
     at: TimeOfDay | None = None
     only_if: ConditionSpec | None = None
     action: ActionSpec | None = None
