@@ -4,6 +4,7 @@ Read `BatchApplier.apply` aloud: it is the order of effects that the guarantees 
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,7 +28,7 @@ BROKER_TIME = 1  # Kafka's timestamp type LogAppendTime
 
 
 class BatchApplier:
-    """Applies record batches to the shards of this worker, one batch at a time.
+    """Applies record batches to the shards of this worker, for each shard one at a time.
 
     When `apply` returns, everything that the batch caused is durable and its offset committed, by
     the promise of the delivery. Nothing is ever skipped: after the first failure this object
@@ -43,7 +44,7 @@ class BatchApplier:
     ) -> None:
         self.shards: dict[int, Shard] = {}
         self.failure: BaseException | None = None
-        self._lock = asyncio.Lock()
+        self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._open = False
         self._settings = settings
         self._codec = codec
@@ -59,7 +60,7 @@ class BatchApplier:
             streams.faust_transport.GapError: a batch before this one has gone astray.
             RuntimeError: an earlier batch has failed.
         """
-        async with self._turn():
+        async with self._turn(partition):
             shard = self.shards.get(partition)
             if shard is None or not self._open:
                 return  # the partition was given back while the batch was queued: read it again
@@ -81,9 +82,10 @@ class BatchApplier:
                 comes after its end was appended later than ``now``, so no reply can be missed.
             reach: how far each partition goes and was read.
         """
-        async with self._turn():
-            for partition, shard in self.shards.items():
-                if partition not in reach or not self._open:
+        for partition in list(self.shards):
+            async with self._turn(partition):
+                shard = self.shards.get(partition)
+                if shard is None or partition not in reach or not self._open:
                     continue
                 behind = reach[partition].behind(shard.ledger.offset + 1)
                 self._metrics.lag.labels(partition).set(behind)
@@ -94,16 +96,12 @@ class BatchApplier:
                     ledger = replace(shard.ledger, clock=shard.partition.clock)
                     await self._deliver(partition, shard, effects, [], ledger)
 
-    @property
-    def busy(self) -> bool:
-        """Whether a batch is in flight."""
-        return self._lock.locked()
-
     async def give_back(self) -> None:
-        """Finish the batch in flight, and begin nothing more: the partitions are given back."""
+        """Finish the batches in flight, and begin nothing more: the partitions are given back."""
         self._open = False
-        async with self._lock:
-            pass
+        for lock in list(self._locks.values()):
+            async with lock:
+                pass
 
     def take_over(self, shards: dict[int, Shard]) -> None:
         """Go on with these shards, whose state is restored."""
@@ -111,8 +109,8 @@ class BatchApplier:
         self._open = True
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        async with self._lock:
+    async def _turn(self, partition: int) -> AsyncIterator[None]:
+        async with self._locks[partition]:
             if self.failure is not None:
                 raise RuntimeError("an earlier batch failed; restart the worker") from self.failure
             try:

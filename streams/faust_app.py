@@ -1,5 +1,6 @@
 """A Faust app over the batch transport: what a worker and a sink have in common."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -106,16 +107,35 @@ def new_app(settings: Settings, group: str, hooks: Hooks) -> App:
     return app
 
 
-async def consume(app: App, stream: Any, apply: Callable[[TP, Batch], Awaitable[None]]) -> None:
+Apply = Callable[[TP, Batch], Awaitable[None]]
+
+
+async def consume(app: App, stream: Any, apply: Apply) -> None:
     """Run an agent's loop: hand each record batch to ``apply``; end the process if it fails.
+
+    The batches of a partition go one after the other. Those of different partitions overlap:
+    while one waits for its acknowledgement, another is decoded and folded.
+    """
+    running: dict[TP, asyncio.Task[None]] = {}
+    try:
+        async for event in stream.events():
+            tp = event.message.tp
+            if tp in running:
+                await running[tp]
+            running[tp] = asyncio.create_task(_apply(app, tp, event.value, apply))
+    finally:
+        await asyncio.gather(*running.values())
+
+
+async def _apply(app: App, tp: TP, batch: Batch, apply: Apply) -> None:
+    """Apply one batch.
 
     An exception that left the agent would be acknowledged by Faust and the next batch applied.
     A batch from before a rebalance is left out: its records are read again.
     """
-    async for event in stream.events():
-        if event.value.epoch != app.consumer.epoch:
-            continue
-        try:
-            await apply(event.message.tp, event.value)
-        except Exception as error:  # noqa: BLE001 - whatever it is, nothing may follow it
-            await app.die(error)
+    if batch.epoch != app.consumer.epoch:
+        return
+    try:
+        await apply(tp, batch)
+    except Exception as error:  # noqa: BLE001 - whatever it is, nothing may follow it
+        await app.die(error)

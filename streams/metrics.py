@@ -81,6 +81,8 @@ class WorkerMetrics:
         self.actions_sent = 0
         self.facts_sent = 0
         self.busy_seconds = 0.0
+        self._busy_since = 0.0
+        self._in_hand = 0
         self.actions = Counter(
             "touchline_actions", "Actions requested.", ["family"], registry=registry
         )
@@ -107,10 +109,14 @@ class WorkerMetrics:
     @contextmanager
     def batch(self, records: int) -> Iterator[None]:
         """Time one batch; it counts as progress when it ends well."""
-        started = time.monotonic()
+        if not self._in_hand:
+            self._busy_since = time.monotonic()
+        self._in_hand += 1
         with self.batch_seconds.time():
             yield
-        self.busy_seconds += time.monotonic() - started
+        self._in_hand -= 1
+        if not self._in_hand:  # those of several partitions overlap: each second counts once
+            self.busy_seconds += time.monotonic() - self._busy_since
         self.batch_records.observe(records)
         self.last_progress = time.monotonic()
 
