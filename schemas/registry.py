@@ -22,13 +22,13 @@ _MAX_UNKNOWN_IDS = 1_000
 
 
 class RegistryUnavailable(Exception):  # noqa: N818 - a state of the infrastructure, not of the data
-    """The registry cannot be asked, or refuses: stop and try again, the records may be good."""
+    """The registry cannot be asked, or refuses: stop and try again, the records may be good.
 
+    Attributes:
+        code: The registry's own error code, where it gave one.
+    """
 
-class _Refusal(RegistryUnavailable):
-    """The registry answered with an error of its own."""
-
-    def __init__(self, message: str, code: object) -> None:
+    def __init__(self, message: str, code: object = None) -> None:
         super().__init__(message)
         self.code = code
 
@@ -105,7 +105,7 @@ class Registry:
         path = f"/schemas/ids/{schema_id}"
         try:
             answer = self._ask(path)
-        except _Refusal as refusal:
+        except RegistryUnavailable as refusal:
             if refusal.code != _SCHEMA_NOT_FOUND:
                 raise
             if len(self._unknown) >= _MAX_UNKNOWN_IDS:
@@ -137,14 +137,14 @@ class Registry:
             raise self._no_registry(path)
         return answer
 
-    def _refusal(self, path: str, error: HTTPError) -> _Refusal:
+    def _refusal(self, path: str, error: HTTPError) -> RegistryUnavailable:
         with error:
             try:
                 answer = json.loads(error.read(_MAX_ANSWER_BYTES))
                 code, message = answer.get("error_code"), answer.get("message")
             except (OSError, HTTPException, ValueError, AttributeError):
                 code, message = None, error.reason
-        return _Refusal(f"{self._url}{path} answers {error.code}: {message}", code)
+        return RegistryUnavailable(f"{self._url}{path} answers {error.code}: {message}", code)
 
     def _no_registry(self, path: str) -> RegistryUnavailable:
         return RegistryUnavailable(f"{self._url}{path} does not answer as a schema registry does")

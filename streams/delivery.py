@@ -15,9 +15,15 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from streams.outbox import Row, new_producer, send_rows
 from streams.settings import Settings
 
+TAKE_SECONDS = 120.0
+
 Commit = Callable[[int, int], Awaitable[bool]]
 Announcements = Mapping[str, list[Row]]
 """Rows by the full name of their topic."""
+
+
+class NotTaken(TimeoutError):  # noqa: N818 - says what is so, like BrokenPipe
+    """The brokers did not make this worker the writer of its partitions in time."""
 
 
 class Delivery(Protocol):
@@ -47,19 +53,38 @@ class TransactionalDelivery:
     left open and fences it (KIP-98), so the state that is read afterwards is final.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, patience: float = TAKE_SECONDS) -> None:
+        """Begin with no partition.
+
+        Args:
+            settings: Where to write.
+            patience: Seconds that the brokers have to finish what earlier owners left open.
+        """
         self._settings = settings
+        self._patience = patience
         self._producers: dict[int, AIOKafkaProducer] = {}
 
     async def take(self, partitions: set[int]) -> None:
-        """Fence every other writer of these partitions."""
+        """Fence every other writer of these partitions.
+
+        Raises:
+            NotTaken: the brokers did not do it in time; nothing was read or written.
+        """
         await self.stop()
         group = self._settings.group
         self._producers = {
             partition: new_producer(self._settings, f"{group}-{partition}")
             for partition in partitions
         }
-        await asyncio.gather(*(producer.start() for producer in self._producers.values()))
+        try:
+            async with asyncio.timeout(self._patience):
+                await asyncio.gather(*(producer.start() for producer in self._producers.values()))
+        except TimeoutError as error:
+            raise NotTaken(
+                f"partitions {sorted(partitions)} were not taken in {self._patience:.0f} s: the "
+                "brokers do not finish the transactions of an earlier owner. Are all of them up, "
+                "and enough replicas of __transaction_state in sync? Nothing was read or written"
+            ) from error
 
     async def deliver(
         self, partition: int, announcements: Announcements, state: Iterable[Row], offset: int

@@ -50,6 +50,20 @@ def new_broker(folder: Path) -> "KafkaBroker":
     return KafkaBroker(folder, port, controller_port)
 
 
+def new_cluster(folder: Path, size: int = 3) -> list["KafkaBroker"]:
+    """Return the brokers of a cluster, not started; its topics are replicated."""
+    ports = free_ports(2 * size)
+    voters = {number: ports[size + number - 1] for number in range(1, size + 1)}
+    cluster = kafka_broker.new_cluster_id()
+    return [
+        KafkaBroker(
+            folder / f"broker-{number}", ports[number - 1], controller,
+            node=number, voters=voters, cluster=cluster,
+        )
+        for number, controller in voters.items()
+    ]  # fmt: skip
+
+
 def choose_kafka() -> str:
     """Return where the tests take their Kafka from: ``given``, ``docker`` or ``maven``."""
     if os.environ.get("KAFKA_BOOTSTRAP"):

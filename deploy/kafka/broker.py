@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from string import Template
@@ -22,6 +23,7 @@ HOME = HERE.parents[1] / ".kafka"
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
+REPLICAS = 3  # of each topic, where there are so many brokers; all but one must have a record
 
 # A small heap, and only the quick compiler: ready in 2.3 s instead of 3.8 (two cores).
 JAVA_FLAGS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -42,6 +44,10 @@ class KafkaBroker:
         port: loopback port for clients.
         controller_port: loopback port of the controller; the one after ``port`` by default.
         lib: folder of the jars, shared by all brokers.
+        node: the number of this broker in its cluster.
+        voters: the controller port of every broker of the cluster, this one included, by number;
+            this one alone by default. Give all of them the same ``cluster``.
+        cluster: the id of the cluster; a new one by default.
     """
 
     def __init__(
@@ -50,11 +56,18 @@ class KafkaBroker:
         port: int = 9092,
         controller_port: int | None = None,
         lib: Path = HOME / "lib",
+        *,
+        node: int = 1,
+        voters: Mapping[int, int] | None = None,
+        cluster: str = "",
     ) -> None:
         self.data = data.resolve()
         self.port = port
         self.controller_port = controller_port or port + 1
         self.lib = lib
+        self.node = node
+        self.voters = voters or {node: self.controller_port}
+        self.cluster = cluster or new_cluster_id()
         self.log = self.data / "broker.log"
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -87,8 +100,10 @@ class KafkaBroker:
             return int(written)
         return None
 
-    def start(self) -> None:
+    def start(self, *, wait: bool = True) -> None:
         """Start the broker and wait until it answers; no effect when it runs already.
+
+        The first brokers of a cluster answer when most of them run: start them without waiting.
 
         Raises:
             BrokerError: no Java or Maven, a port in use, or the broker ended or stayed silent.
@@ -106,6 +121,10 @@ class KafkaBroker:
                 host=HOST,
                 port=self.port,
                 controller_port=self.controller_port,
+                node=self.node,
+                voters=",".join(f"{number}@{HOST}:{at}" for number, at in self.voters.items()),
+                replicas=min(len(self.voters), REPLICAS),
+                in_sync=max(min(len(self.voters), REPLICAS) - 1, 1),
                 log=self.data / "log",
             )
         )
@@ -119,7 +138,8 @@ class KafkaBroker:
         if not (self.data / "log" / "meta.properties").exists():
             self._format(command, properties)
         self._spawn([*command, "kafka.Kafka", str(properties)])
-        self._wait_ready()
+        if wait:
+            self.wait_ready()
 
     def stop(self) -> None:
         """Ask the broker to end, and wait until it has; no effect when it does not run.
@@ -168,7 +188,7 @@ class KafkaBroker:
         storage = [*command, "kafka.tools.StorageTool", "format", "--config", str(properties)]
         # With "=": an id may begin with a dash.
         done = subprocess.run(
-            [*storage, f"--cluster-id={secrets.token_urlsafe(16)}"],
+            [*storage, f"--cluster-id={self.cluster}"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -196,7 +216,12 @@ class KafkaBroker:
             )
             (self.data / "pid").write_text(str(self._child.pid))
 
-    def _wait_ready(self) -> None:
+    def wait_ready(self) -> None:
+        """Wait until the broker answers.
+
+        Raises:
+            BrokerError: it ended or stayed silent.
+        """
         deadline = time.monotonic() + READY_SECONDS
         while not answers(self.port):
             if self.pid is None:
@@ -226,6 +251,11 @@ class KafkaBroker:
             # It may have ended between the look and the signal.
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+
+def new_cluster_id() -> str:
+    """Return an id as Kafka wants it: 16 bytes in the alphabet of URLs."""
+    return secrets.token_urlsafe(16)
 
 
 def answers(port: int) -> bool:

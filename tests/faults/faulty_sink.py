@@ -5,6 +5,8 @@ wrapper, which reads before each insert what a file asks for. (How the client of
 behaves when that is killed, slow or loses an answer: tests/test_sinks_server.py.)
 """
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ from streams.sink import build_sink
 
 
 class FaultyWarehouse:
-    """A warehouse that does to inserts what the file says: ok, down, slow, lost or half."""
+    """A warehouse that does to inserts what the file says: ok, down, slow, lost, half or die."""
 
     def __init__(self, whole: Warehouse, wish: Path) -> None:
         self._whole = whole
@@ -41,6 +43,14 @@ class FaultyWarehouse:
                 raise WarehouseUnavailable("the connection was cut in the middle")
             case "slow":
                 time.sleep(2)
+            case "die before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "die between":
+                self._whole.insert(table, columns, rows[: len(rows) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "die after":  # and before the offset is committed
+                self._whole.insert(table, columns, rows)
+                os.kill(os.getpid(), signal.SIGKILL)
         self._whole.insert(table, columns, rows)
 
 

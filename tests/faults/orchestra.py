@@ -1,9 +1,14 @@
 """What stands around the workers in the fault tests: an orchestrator, and one who waits for it."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
 
+from brokers import free_ports
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from the_line import TheLine
@@ -24,6 +29,30 @@ def await_that(condition: Callable[[], bool], what: str, patience: float = PATIE
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)
+
+
+class Program(Child):
+    """A worker or a sink that a program of the tests starts: its settings, then more arguments."""
+
+    def __init__(self, line: TheLine, program: str, *arguments: str, **changes: object) -> None:
+        line.folder.mkdir(parents=True, exist_ok=True)
+        port = free_ports(1)[0]
+        settings = line.settings.model_copy(update={"web_port": port, **changes})
+        super().__init__(program, settings, line.folder, log_name=f"{program}-{port}")
+        file = Path(__file__).with_name(f"{program}.py")
+        self._arguments = [sys.executable, file, settings.model_dump_json(), *arguments]
+
+    def __enter__(self) -> Self:
+        """Start the process."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self
 
 
 class Orchestrator:

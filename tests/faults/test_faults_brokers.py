@@ -4,15 +4,23 @@ A worker may ride it out or end with exit code 1; then it is started again, as a
 would do it.
 """
 
+import asyncio
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
-from brokers import KafkaBroker
-from orchestra import Orchestrator, await_lag
-from the_line import TheLine
+from brokers import KafkaBroker, new_cluster
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+from orchestra import Orchestrator, await_lag, await_that
+from the_line import TheLine, the_line
 from truth import fold_log, require_truth
 from workload import touches
+
+from streams.delivery import NotTaken, TransactionalDelivery
+from streams.settings import Settings
 
 pytestmark = pytest.mark.kafka
 
@@ -74,6 +82,72 @@ def test_a_broker_that_is_away_for_a_minute(
         broker.start()
 
     break_the_broker(own_line, seed, lambda: silence(broker, 60), absence, crash, events=20_000)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[list[KafkaBroker]]:
+    """Three brokers: each record on all of them, acknowledged when two have it."""
+    brokers = new_cluster(tmp_path)
+    try:
+        for broker in brokers:
+            broker.start(wait=False)
+        for broker in brokers:
+            broker.wait_ready()
+        yield brokers
+    finally:
+        for broker in brokers:
+            broker.kill()
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+def test_the_leader_of_a_partition_dies_under_load(
+    cluster: list[KafkaBroker], topic_prefix: str, tmp_path: Path, seed: int
+) -> None:
+    """Two of three brokers go on without it; it comes back, and the next leader dies."""
+    bootstrap = ",".join(broker.bootstrap for broker in cluster)
+    with the_line(bootstrap, topic_prefix, tmp_path, batch_records=100) as line:
+
+        def lose_the_leader() -> None:
+            for broker in cluster:
+                broker.start()
+            await_that(lambda: leader_of(line, "touchpoints", 0) != -1, "no leader")
+            leader = leader_of(line, "touchpoints", 0)
+            cluster[leader - 1].kill()
+            await_that(lambda: leader_of(line, "touchpoints", 0) not in {leader, -1}, "no leader")
+
+        break_the_broker(line, seed, lose_the_leader, lose_the_leader, events=12_000)
+
+
+def leader_of(line: TheLine, topic: str, partition: int) -> int:
+    """Return the number of the broker that leads this partition, -1 where nobody can tell."""
+    admin = KafkaAdminClient(bootstrap_servers=line.settings.bootstrap.split(","))
+    try:
+        (described,) = admin.describe_topics([line.settings.topic(topic)])
+    except KafkaError:
+        return -1  # the broker that was asked is the one that died
+    finally:
+        admin.close()
+    leaders = {p["partition_index"]: p["leader_id"] for p in described["partitions"]}
+    return int(leaders[partition])
+
+
+def test_partitions_that_cannot_be_taken_in_time_are_named(broker: KafkaBroker) -> None:
+    """A worker does not wait for ever for brokers that do not finish old transactions."""
+
+    async def take() -> None:
+        delivery = TransactionalDelivery(Settings(bootstrap=broker.bootstrap), patience=1.0)
+        try:
+            await delivery.take({0, 3})
+        finally:
+            await delivery.stop()
+
+    broker.suspend()
+    try:
+        with pytest.raises(NotTaken, match=r"partitions \[0, 3\] .* Are all of them up"):
+            asyncio.run(take())
+    finally:
+        broker.resume()
 
 
 def silence(broker: KafkaBroker, seconds: float) -> None:

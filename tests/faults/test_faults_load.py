@@ -42,6 +42,7 @@ def test_a_registry_that_is_down_holds_records_up_and_loses_none(
         registry.answer = (503, b"{}")
         with line.worker() as worker:
             assert exit_code(worker) == 1
+        assert "RegistryUnavailable" in worker.log.read_text()
         assert "answers 503" in worker.log.read_text()
         assert set(committed(line).values()) == {0}
         registry.answer = None

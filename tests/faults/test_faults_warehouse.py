@@ -1,52 +1,37 @@
 """A ClickHouse that is away, slow or silent: the worker goes on, and no row is lost or twice."""
 
+import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import Self
 
 import pytest
-from brokers import free_ports
+from figures import require_figures
 from kafka import KafkaAdminClient
-from orchestra import await_lag, await_that
+from orchestra import Program, await_lag, await_that, exit_code
 from the_line import TheLine
 from truth import require_rows, require_truth
 from workload import LATER, touches
 
-from streams.cli.children import Child
+from sinks.tables import TABLES
 from streams.cli.demo import await_sink
 from streams.cli.pages import read_json
 from streams.sink_buffer import FULL
 
 pytestmark = pytest.mark.kafka
-PROGRAM = Path(__file__).with_name("faulty_sink.py")
 
 
-class FaultySink(Child):
+class FaultySink(Program):
     """A sink as a process, whose warehouse does what it is told."""
 
     def __init__(self, line: TheLine) -> None:
-        settings = line.settings.model_copy(update={"web_port": free_ports(1)[0]})
-        super().__init__("sink", settings, line.folder, log_name="faulty-sink")
         self._wish = line.folder / "wish"
+        super().__init__(line, "faulty_sink", str(self._wish))
         self.tell("ok")
 
     def tell(self, wish: str) -> None:
         """Say what the warehouse is to do from its next insert on."""
         self._wish.write_text(wish)
-
-    def __enter__(self) -> Self:
-        """Start the process."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, PROGRAM, self._settings.model_dump_json(), self._wish],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        return self
 
 
 @pytest.mark.parametrize(
@@ -74,18 +59,19 @@ def test_a_faulty_clickhouse_delays_rows_and_changes_none(
         await_sink(worker, sink)
         require_truth(line, [worker])
     require_rows(line)
+    require_figures(line)
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(900)
-def test_clickhouse_is_away_for_two_minutes_of_full_traffic(line: TheLine, seed: int) -> None:
+@pytest.mark.timeout(1800)
+def test_clickhouse_is_away_for_ten_minutes_of_full_traffic(line: TheLine, seed: int) -> None:
     """The buffer stays bounded, the sink stays in its group, the worker goes on."""
     with line.worker(batch_records=1000) as worker, FaultySink(line) as sink:
         sink.wait_ready()
         sink.tell("down")
         line.publish(touches(seed, 200_000, people=5_000))
         await_lag(line)
-        away_until = time.monotonic() + 120
+        away_until = time.monotonic() + 600
         while time.monotonic() < away_until:
             sink.check()
             waiting = read_json(f"{sink.url}/health")["rows_waiting"]
@@ -96,6 +82,7 @@ def test_clickhouse_is_away_for_two_minutes_of_full_traffic(line: TheLine, seed:
         await_sink(worker, sink)
         require_truth(line, [worker])
     require_rows(line)
+    require_figures(line)
 
 
 @pytest.mark.nightly
@@ -115,8 +102,32 @@ def test_a_sink_killed_while_clickhouse_is_away(line: TheLine, seed: int) -> Non
 
 
 @pytest.mark.nightly
-def test_rows_inserted_again_long_after_change_nothing(line: TheLine, seed: int) -> None:
-    """The sink's group is reset to the beginning: the whole log again, past any server's window."""
+def test_a_sink_killed_before_in_and_after_an_insert(line: TheLine, seed: int) -> None:
+    """Nothing is stored, or half of it, or all but no offset: in the end each row is there once."""
+    with line.worker() as worker:
+        line.publish(touches(seed, 3_000))
+        await_lag(line)
+        for moment in ("die before", "die between", "die after"):
+            with FaultySink(line) as sink:
+                sink.tell(moment)
+                assert exit_code(sink) == -signal.SIGKILL
+        with FaultySink(line) as sink:
+            sink.wait_ready()
+            await_sink(worker, sink)
+    require_rows(line)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("window", [0, 1, 1000])
+def test_rows_inserted_again_long_after_change_nothing(
+    line: TheLine, seed: int, window: int
+) -> None:
+    """The whole log again: without ClickHouse's own deduplication, past its window, or in it."""
+    with FaultySink(line) as sink:
+        sink.wait_ready()
+    for table in TABLES:
+        setting = f"non_replicated_deduplication_window = {window}"
+        execute(line, f"ALTER TABLE {table.name} MODIFY SETTING {setting}")
     line.publish(touches(seed, 2_000))
     with line.worker() as worker, FaultySink(line) as sink:
         sink.wait_ready()
@@ -127,6 +138,7 @@ def test_rows_inserted_again_long_after_change_nothing(line: TheLine, seed: int)
     with FaultySink(line):
         await_lag(line, group="-sink")
     require_rows(line)
+    require_figures(line)
 
 
 @pytest.mark.nightly

@@ -49,7 +49,8 @@ def touch(random: Random, user: str, event_id: str, at: int) -> Touchpoint:
             }  # fmt: skip
             return Touchpoint(event_id, user, at, "order_paid", payload)
         case "link_scanned":
-            return Touchpoint(event_id, user, at, "link_scanned", {"code": "q", "placement": ""})
+            scanned, source = {"code": "q", "placement": ""}, random.choice(("shop", "street"))
+            return Touchpoint(event_id, user, at, "link_scanned", scanned, source=source)
         case "friend_added":
             return Touchpoint(event_id, user, at, "friend_added", {"way": "qr"}, staff="s")
         case _:
