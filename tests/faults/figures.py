@@ -3,9 +3,6 @@
 The clean one is filled once from the log, by a client that no fault has touched.
 """
 
-import json
-import subprocess
-import sys
 from collections import defaultdict
 from contextlib import closing
 from typing import Any
@@ -23,7 +20,6 @@ from sinks.orders import OrderRules
 from sinks.retention import Retention, retention
 from sinks.tables import Place
 from sinks.warehouse import Warehouse, open_warehouse
-from streams.settings import Settings
 from streams.sink import routes
 
 RULES = OrderRules("USD", 0)
@@ -50,7 +46,8 @@ def require_figures(line: TheLine) -> None:
             warehouse.insert(name, columns[name], found)
         expected = figures(warehouse)
     assert any(metric[3] for metric in expected["board"])
-    assert ask(line.settings) == json.loads(json.dumps(expected))
+    with closing(open_warehouse(line.settings.warehouse)) as warehouse:
+        assert figures(warehouse) == expected
 
 
 def figures(warehouse: Warehouse) -> dict[str, Any]:
@@ -68,16 +65,3 @@ def figures(warehouse: Warehouse) -> dict[str, Any]:
         ],
         "effect": sop_effect(warehouse, "second-purchase", BOUGHT, 30 * DAY),
     }
-
-
-def ask(settings: Settings) -> Any:
-    """Return the figures of a warehouse, read by a process of its own."""
-    command = [sys.executable, __file__, settings.warehouse]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-if __name__ == "__main__":
-    with closing(open_warehouse(sys.argv[1])) as asked:
-        print(json.dumps(figures(asked)))  # noqa: T201 - the answer

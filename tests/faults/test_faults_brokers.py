@@ -111,15 +111,26 @@ def test_the_leader_of_a_partition_dies_under_load(
         def lose_the_leader() -> None:
             for broker in cluster:
                 broker.start()
-            await_that(lambda: leader_of(line, "touchpoints", 0) != -1, "no leader")
             leader = leader_of(line, "touchpoints", 0)
             cluster[leader - 1].kill()
-            await_that(lambda: leader_of(line, "touchpoints", 0) not in {leader, -1}, "no leader")
+            assert leader_of(line, "touchpoints", 0, other_than=leader) != leader
 
         break_the_broker(line, seed, lose_the_leader, lose_the_leader, events=12_000)
 
 
-def leader_of(line: TheLine, topic: str, partition: int) -> int:
+def leader_of(line: TheLine, topic: str, partition: int, other_than: int = -1) -> int:
+    """Wait for a leader of this partition; return the number of its broker."""
+    leaders: list[int] = []
+
+    def known() -> bool:
+        leaders.append(ask_leader(line, topic, partition))
+        return leaders[-1] not in {-1, other_than}
+
+    await_that(known, "no leader")
+    return leaders[-1]
+
+
+def ask_leader(line: TheLine, topic: str, partition: int) -> int:
     """Return the number of the broker that leads this partition, -1 where nobody can tell."""
     admin = KafkaAdminClient(bootstrap_servers=line.settings.bootstrap.split(","))
     try:

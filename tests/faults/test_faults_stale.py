@@ -1,7 +1,10 @@
 """What is still on its way when partitions move: it must not be counted as done."""
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator
+from itertools import accumulate
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,13 +15,18 @@ from hypothesis import strategies as st
 
 from processors.partition import Partition
 from processors.playbook import compile_playbook
+from schemas.codec import Codec
 from schemas.playbook import find_playbook
 from schemas.profile import Profile
+from streams.apply import BatchApplier
 from streams.ceiling import WINDOW, TooManyDeadLetters, watch
 from streams.continuity import Log, StateLost, check_continuity
 from streams.faust_app import consume
 from streams.faust_transport import Batch, GapError
+from streams.metrics import WorkerMetrics
+from streams.settings import Settings
 from streams.table import Ledger, Shard
+from streams.worker_pages import STALLED_AFTER, add_worker_pages
 
 HERE = TP("touchpoints", 0)
 
@@ -53,6 +61,54 @@ def test_a_batch_after_a_lost_one_is_refused(after: int, *, fits: bool) -> None:
             batch.require_after(10)
 
 
+def test_the_worker_applies_nothing_after_a_lost_batch() -> None:
+    """Of a batch that leaves a gap nothing is delivered, and nothing after it."""
+
+    class NoDelivery:
+        async def deliver(self, *_: Any) -> int:
+            pytest.fail("something of the batch was delivered")
+
+    async def apply() -> None:
+        delivery: Any = NoDelivery()
+        applier = BatchApplier(Settings(), Codec(), delivery, WorkerMetrics())
+        playbook = compile_playbook(find_playbook("second-purchase"))
+        applier.take_over({0: Shard(Partition(playbook, {}), Ledger(offset=9))})
+        batch = Batch([SimpleNamespace(offset=12)])
+        batch.after = 11
+        with pytest.raises(GapError):
+            await applier.apply(0, batch)
+        with pytest.raises(RuntimeError, match="restart the worker"):
+            await applier.apply(0, Batch())
+
+    asyncio.run(apply())
+
+
+@pytest.mark.parametrize(
+    ("ready", "idle", "status", "problem"),
+    [
+        (True, 0.0, 200, ""),
+        (False, 0.0, 503, "recovering"),
+        (True, STALLED_AFTER + 1, 503, "stalled: neither a batch nor the clock goes on"),
+    ],
+)
+def test_a_worker_that_does_not_move_says_so(
+    ready: bool, idle: float, status: int, problem: str
+) -> None:
+    """``/health`` is 503 for who lives and does nothing, so that a liveness probe ends it."""
+    pages: dict[str, Any] = {}
+    metrics = WorkerMetrics()
+    metrics.last_progress = time.monotonic() - idle
+    recovery = SimpleNamespace(completed=SimpleNamespace(is_set=lambda: ready))
+    app: Any = SimpleNamespace(
+        page=lambda path: lambda handler: pages.setdefault(path, handler),
+        tables=SimpleNamespace(recovery=recovery),
+    )
+    applier: Any = SimpleNamespace(failure=None, shards={})
+    add_worker_pages(app, applier, metrics)
+    answer = asyncio.run(pages["/health"](None, None))
+    assert (answer.status, json.loads(answer.text)["problem"]) == (status, problem)
+
+
 @pytest.mark.parametrize(
     ("log", "counted", "cause"),
     [
@@ -78,18 +134,23 @@ def test_state_and_log_must_go_together(log: Log, counted: int, cause: str) -> N
         check_continuity(0, shard, log)
 
 
-@given(st.lists(st.booleans(), max_size=3 * WINDOW), st.integers(1, WINDOW), st.data())
+RUNS = st.lists(st.tuples(st.booleans(), st.integers(1, WINDOW // 2)), max_size=9)
+CEILINGS = st.sampled_from((0.1, 0.5, 1.0))
+
+
+@given(RUNS, st.integers(1, WINDOW), CEILINGS)
 def test_the_ceiling_holds_for_every_window_however_the_log_is_cut(
-    bad: list[bool], size: int, data: st.DataObject
+    runs: list[tuple[bool, int]], size: int, ceiling: float
 ) -> None:
     """It stops at the first dead record that is one of more than half of the last 1,000."""
-    ceiling = data.draw(st.sampled_from((0.1, 0.5, 1.0)))
+    bad = [each for each, length in runs for _ in range(length)]
+    until = list(accumulate(bad, initial=0))
     allowed = ceiling * WINDOW
     expected = next(
         (
             i
             for i, dead in enumerate(bad)
-            if dead and sum(bad[max(0, i + 1 - WINDOW) : i + 1]) > allowed
+            if dead and until[i + 1] - until[max(0, i + 1 - WINDOW)] > allowed
         ),
         None,
     )

@@ -1,17 +1,19 @@
 """State that is replayed, compacted, cut or gone: byte for byte what it was, or a loud stop."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
 from orchestra import await_lag, await_that, exit_code
 from the_line import TheLine, dump, the_line
-from truth import fold_log, require_durable, require_truth
-from workload import LATER, touches
+from truth import fold_log, require_durable, require_truth, restored
+from workload import LATER, SPAN, START, touches
 
 from schemas.topics import load_topics
 from streams.admin import create_topics
@@ -103,6 +105,42 @@ def test_a_compacted_changelog_gives_the_same_profiles(own_line: TheLine, seed: 
         worker.wait_ready()
         await_lag(line)
         require_truth(line, [worker])
+
+
+@pytest.mark.nightly
+def test_a_changelog_compacted_in_the_middle_of_a_recovery(
+    own_line: TheLine, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows vanish behind and before the reader: what it comes to is whole, byte for byte."""
+    line = own_line
+    name = line.settings.topic(CHANGELOG)
+    configure(line, "BROKER", "1", log_cleaner_backoff_ms="200")
+    configure(
+        line, "TOPIC", name, segment_ms="300", segment_bytes="1048576",
+        min_compaction_lag_ms="3600000",
+    )  # fmt: skip
+    for part in range(3):  # new segments close the old ones
+        line.publish(touches(seed + part, 2_000, people=100, start=START + part * SPAN))
+        work_off(line)
+    compactions: list[int] = []
+    before = len(line.read(CHANGELOG))
+
+    def compact() -> None:
+        configure(line, "TOPIC", name, min_compaction_lag_ms="0", min_cleanable_dirty_ratio="0.001")
+        await_that(lambda: 2 * len(line.read(CHANGELOG)) < before, "not compacted")
+
+    async def getmany(consumer: Any, *places: Any, **given: Any) -> Any:
+        found = await fetch(consumer, *places, **given)
+        if found and not compactions:
+            compactions.append(sum(map(len, found.values())))
+            await asyncio.to_thread(compact)
+        return found
+
+    fetch = AIOKafkaConsumer.getmany
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
+    monkeypatch.setattr("streams.restore.FETCH_BYTES", 10_000)
+    assert restored(line) == fold_log(line).profiles
+    assert compactions[0] < before // 10, "all was read before the compaction"
 
 
 def test_a_changelog_that_was_made_anew_stops_the_worker(line: TheLine, seed: int) -> None:
