@@ -5,8 +5,11 @@ profile keeps it, at four bytes a character. Real profiles are some hundred byte
 """
 
 from processors.consents import MARKS_AT_MOST
+from processors.corrections import TAKEN_AT_MOST
 from processors.draft import TEXT_AT_MOST
 from processors.identity import EVENT_HASH_BYTES
+from processors.journeys_act import SENDER_AT_MOST
+from processors.limits import LEDGER_AT_MOST
 from processors.orders import ORDERS_AT_MOST
 from processors.playbook import Playbook
 from processors.rules import KeptTags
@@ -20,11 +23,17 @@ _ORDER = _TEXT + 3 * _NUMBER + 2
 _MARK = 2 * _TEXT + 2 * _NUMBER + 1
 _TAG = _NAME + 2 * _TEXT + _NUMBER + _PATH + 1
 _ASSIGNED = _NAME + 4 * _NUMBER + _TEXT + 2 * _PATH + 3
+_TAKEN = _NAME + 4 + _NUMBER + 1  # a step's name may have the number of the visit
+_JOURNEY = 3 * _NAME + _TEXT + 7 * _NUMBER + TAKEN_AT_MOST * _TAKEN
+_SENT = _NUMBER + _NAME + 4 * 64 + 3 + 4 * SENDER_AT_MOST + 3
 _SCALARS = 1_000  # counters, names of stages, and the names of the fields
 
 
 def profile_bound(playbook: Playbook) -> int:
-    """Return the most bytes that a profile's row takes, without its journeys."""
+    """Return the most bytes that a profile's row takes, journeys and all.
+
+    Journeys of SOPs that the playbook has no longer come on top, each as large as one of its own.
+    """
     kept = sum(len(rule.tags) for rule in playbook.rules if isinstance(rule, KeptTags))
     return (
         _SCALARS
@@ -36,7 +45,18 @@ def profile_bound(playbook: Playbook) -> int:
         + len(playbook.tags) * _TAG
         + kept * _ASSIGNED
         + len(playbook.machines) * 2 * _NAME
+        + _journeys(playbook)
     )
+
+
+def _journeys(playbook: Playbook) -> int:
+    """Return the most bytes that journeys, the ledger of caps and the edges take together."""
+    journeys = 0
+    for sop in playbook.sops.values():
+        steps = max(len(body.steps) for body in sop.bodies.values())
+        journeys += _JOURNEY + steps * (_NAME + _NUMBER)
+    ledger = LEDGER_AT_MOST * _SENT if playbook.outreach.caps else 0
+    return journeys + ledger + len(playbook.edges) * _NAME
 
 
 def _windows(playbook: Playbook) -> int:

@@ -174,12 +174,11 @@ def _unopened(case: _Case) -> _Verdict | None:
 def _ended(case: _Case, taken: Taken) -> _Verdict | None:
     """Return the exit that would have ended the journey, or kept it from opening."""
     occurred_at, entered_at = case.touchpoint.occurred_at, case.journey.entered_at
-    for name, condition in case.body.exits:
+    for name, key, condition in case.body.exits:
         if condition.asks_event and occurred_at < entered_at:
             continue  # it was over when the journey opened
         at = case.brings(condition, max(occurred_at, entered_at), taken.at)
         if at is not None:
-            key = "goal" if name == "goal" else "exit_on"
             return _Verdict(name, f"{case.rule}.{key}", _read(case, condition, at))
     return None
 

@@ -7,7 +7,7 @@ as it was. Read them from top to bottom; each line is a module of its own.
 
 from processors.corrections import correct, requested_since
 from processors.dedupe import remember, seen
-from processors.draft import Draft, Outcome
+from processors.draft import Draft, Outcome, Rejected
 from processors.identity import event_hash
 from processors.journeys import follow, take_step
 from processors.playbook import Playbook
@@ -16,7 +16,7 @@ from processors.settle import settle
 from processors.stages import restage, touch
 from processors.timers import Timer, TimerKind
 from processors.touches import WRITERS
-from processors.windows import record
+from processors.windows import AHEAD_AT_MOST, HOUR, record
 from schemas.profile import Profile
 from schemas.records import Touchpoint
 
@@ -37,13 +37,16 @@ def fold(profile: Profile, touchpoint: Touchpoint, at: int, playbook: Playbook) 
         The profile after, with the facts and actions that came of it.
 
     Raises:
-        Rejected: the playbook cannot count the event; nothing has changed.
+        Rejected: the playbook cannot count the event, or it is dated more than a day ahead of the
+            log; nothing has changed.
     """
     draft = Draft(profile, playbook, at, "event", touchpoint.event_id)
     mark = event_hash(touchpoint.event_id)
     if seen(profile.recent, mark):
         draft.profile.duplicates += 1
         return draft.outcome("duplicate")
+    if touchpoint.occurred_at - at > AHEAD_AT_MOST:
+        raise _from_the_future(touchpoint, at)
     if at - touchpoint.occurred_at > playbook.lateness and not touchpoint.backfill:
         _count_late(draft, touchpoint)
         return draft.outcome("late")
@@ -88,6 +91,16 @@ def fire(profile: Profile, timer: Timer, playbook: Playbook) -> Outcome:
     settle(draft, None)
     follow(draft, profile, None)
     return draft.outcome("applied")
+
+
+def _from_the_future(touchpoint: Touchpoint, at: int) -> Rejected:
+    hours = (touchpoint.occurred_at - at) // HOUR
+    return Rejected(
+        "occurred_in_future",
+        f"occurred_at {touchpoint.occurred_at} is {hours} hours after the log took the event; up "
+        f"to {AHEAD_AT_MOST // HOUR} are put down to clocks: publish when it happened, in "
+        "milliseconds since 1970 UTC",
+    )
 
 
 def _count_late(draft: Draft, touchpoint: Touchpoint) -> None:

@@ -94,7 +94,7 @@ def _watched(draft: Draft) -> Iterator[Condition]:
         sop = None if journey.ended else draft.playbook.sops.get(name)
         body = sop.bodies.get(journey.version) if sop else None
         if body is not None:
-            yield from (condition for _, condition in body.exits)
+            yield from (each.condition for each in body.exits)
             step = body.steps.get(journey.step)
             if step is not None and step.wait is not None:
                 yield step.wait.condition
@@ -195,4 +195,4 @@ def _suppression(draft: Draft, sop: Sop, touchpoint: Touchpoint | None) -> str:
         if draft.at < last.ended_at + sop.pause:
             return "too_soon"
     found = exit_of(draft, sop.bodies[sop.version], touchpoint)
-    return found[0] if found else ""
+    return found.name if found else ""

@@ -3,9 +3,8 @@
 from typing import NamedTuple
 
 from processors.checks import text
-from processors.conditions import Condition
 from processors.draft import Draft
-from processors.sops import Body, Sop, Step
+from processors.sops import Body, Exit, Sop, Step
 from processors.zones import anniversary, days_later, instant, next_time, zone_of
 from schemas.playbook.sops import END
 from schemas.profile import Journey
@@ -13,11 +12,12 @@ from schemas.records import Touchpoint
 
 _ENDS = {
     "completed": "steps",
-    "goal": "goal",
     "no_date": "steps",
+    "step_removed": "steps",
+    "version_gone": "version",
     "visits_exhausted": "max_visits",
 }
-"""The SOP's key that ended a journey, by the reason; the exits' for all others."""
+"""The SOP's key that ended a journey that no exit ended; an SOP that was removed has none."""
 
 
 class Place(NamedTuple):
@@ -62,19 +62,16 @@ def leave_if_done(draft: Draft, place: Place, touchpoint: Touchpoint | None) -> 
     found = exit_of(draft, place.body, touchpoint)
     if found is None:
         return False
-    name, condition = found
-    values = condition.values(draft.profile, touchpoint, draft.at)
-    close(draft, place.sop.name, place.journey, name, values)
+    values = found.condition.values(draft.profile, touchpoint, draft.at)
+    close(draft, place.sop.name, place.journey, found.name, values, key=found.key)
     return True
 
 
-def exit_of(
-    draft: Draft, body: Body, touchpoint: Touchpoint | None
-) -> tuple[str, Condition] | None:
+def exit_of(draft: Draft, body: Body, touchpoint: Touchpoint | None) -> Exit | None:
     """Return the first exit that holds."""
-    for name, condition in body.exits:
-        if condition.holds(draft.profile, touchpoint, draft.at):
-            return name, condition
+    for each in body.exits:
+        if each.condition.holds(draft.profile, touchpoint, draft.at):
+            return each
     return None
 
 
@@ -190,16 +187,22 @@ def state_step(draft: Draft, place: Place, kind: str, new: str = "", **values: s
 
 
 def close(
-    draft: Draft, name: str, journey: Journey, reason: str, values: dict[str, str] | None = None
+    draft: Draft,
+    name: str,
+    journey: Journey,
+    reason: str,
+    values: dict[str, str] | None = None,
+    *,
+    key: str = "",
 ) -> None:
-    """End the journey, and state why."""
+    """End the journey, and state why; ``key`` is the place in the SOP of an exit."""
     put(draft, name, journey.__replace__(ended=reason, ended_at=draft.at))
     draft.fact(
         "journey_exited",
         name,
         old=journey.step,
         new=reason,
-        rule=f"sops.{name}.{_ENDS.get(reason, 'exit_on')}",
+        rule=f"sops.{name}.{key or _ENDS[reason]}" if key or reason in _ENDS else "sops",
         values={
             "entry_key": journey.entry_key,
             "frequency": str(draft.profile.frequency),

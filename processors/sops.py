@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from processors.conditions import Condition, compile_condition
 from processors.consents import EVERY_CHANNEL, permitted
@@ -68,6 +69,14 @@ class Step:
     returns: bool
 
 
+class Exit(NamedTuple):
+    """What ends a journey early: the reason, its key in the SOP, and when."""
+
+    name: str
+    key: str
+    condition: Condition
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """One version of what happens inside a journey."""
@@ -75,7 +84,7 @@ class Body:
     version: int
     first: str
     steps: Mapping[str, Step]
-    exits: tuple[tuple[str, Condition], ...]
+    exits: tuple[Exit, ...]
     max_visits: int
 
 
@@ -116,7 +125,7 @@ class Sop:
         if self.condition:
             yield self.condition
         for body in self.bodies.values():
-            yield from (condition for _, condition in body.exits)
+            yield from (each.condition for each in body.exits)
             for step in body.steps.values():
                 if step.guard:
                     yield step.guard
@@ -153,12 +162,13 @@ def _body(spec: BodySpec, opt_out: Mapping[str, bool]) -> Body:
         for step in spec.steps
         if step.action and step.action.purpose
     }
-    exits = [("goal", compile_condition(spec.goal))] if spec.goal else []
+    named = NAMED_EXITS | {"consent_withdrawn": _withdrawn(asked, opt_out)}
+    exits = [Exit("goal", "goal", compile_condition(spec.goal))] if spec.goal else []
+    exits += [Exit(name, "exit_on", named[name]) for name in spec.exit_on]
     exits += [
-        (name, _withdrawn(asked, opt_out) if name == "consent_withdrawn" else NAMED_EXITS[name])
-        for name in spec.exit_on
+        Exit(name, f"exit_if.{name}", compile_condition(condition))
+        for name, condition in spec.exit_if.items()
     ]
-    exits += [(name, compile_condition(condition)) for name, condition in spec.exit_if.items()]
     following = [step.name for step in spec.steps[1:]] + [END]
     names = [step.name for step in spec.steps]
     ways = {step.name: _ways(step, name) for step, name in zip(spec.steps, following, strict=True)}
@@ -262,7 +272,7 @@ def _no_longer_friends(profile: Profile, touchpoint: Touchpoint) -> bool:
     return mark is None or not mark.value
 
 
-NAMED_EXITS: Mapping[str, Condition] = {
+NAMED_EXITS: dict[str, Condition] = {
     "second_order": _of_orders(lambda profile: profile.frequency > 1),
     "no_order": _of_orders(lambda profile: profile.frequency == 0),
     "friend_removed": _on_event("friend_removed", _no_longer_friends),

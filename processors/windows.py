@@ -20,8 +20,10 @@ EVER = 1 << 62
 """A span, and the grain of its buckets, beyond all times: one bucket holds everything."""
 ADDEND_AT_MOST = 10**13
 """The most that one event adds to a sum: a million of them still fit into 64 bits."""
-FUTURE_BUCKETS = 16
-"""Room for events whose time is ahead of the stream clock."""
+AHEAD_AT_MOST = DAY
+"""How far an event's time may be ahead of the stream clock; further is no fault of clocks."""
+FUTURE_BUCKETS = AHEAD_AT_MOST // HOUR + 1
+"""Room for events whose time is ahead of the stream clock, and for the bucket that is open."""
 _GRAINS = ((3 * DAY, HOUR), (92 * DAY, DAY), (800 * DAY, 7 * DAY))
 
 

@@ -1,5 +1,6 @@
 """What is wrong with a playbook and where: YAML with line numbers, errors that say the cure."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,11 @@ from schemas.rules import or_rather, shown
 
 if TYPE_CHECKING:
     from yaml.error import Mark
+
+_NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(?:0|[1-9][0-9_]*)$"),
+    "tag:yaml.org,2002:float": re.compile(r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?$"),
+}
 
 Place = tuple[int | str, ...]
 """A way into the YAML: keys and positions, such as ``("sops", 0, "steps", 1, "after")``."""
@@ -44,7 +50,11 @@ class PlaybookError(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Tells the line of a value that looks like a date or a number, and is none."""
+    """Tells the line of a value that looks like a date or a number, and is none.
+
+    Numbers are those of YAML 1.2. YAML 1.1 would take an unquoted 15:30 for the number 930, to the
+    base of sixty, and 010 for 8; here the first is a text and a time of day, the second no number.
+    """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
@@ -52,6 +62,14 @@ class _Loader(yaml.SafeLoader):
         except (ValueError, AttributeError, KeyError) as error:  # as PyYAML's parts raise them
             cure = f"{node.value!r} cannot be read ({error}): correct it, or quote a text"
             raise yaml.MarkedYAMLError(problem=cure, problem_mark=node.start_mark) from error
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [each for each in resolvers if each[0] not in _NUMBERS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern in _NUMBERS.items():
+    _Loader.add_implicit_resolver(_tag, _pattern, list("-+0123456789."))
 
 
 class PlaybookYaml:

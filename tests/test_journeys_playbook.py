@@ -100,7 +100,7 @@ BROKEN = [
     ("else: again", "else: end", 42, "sops[0].steps[3]", "never reached"),
     (
         "    migrate:",
-        "    at_any_hour: true\n    quiet_hours: {from: 1:00, to: 2:00}\n    migrate:",
+        "    at_any_hour: true\n    quiet_hours: {from: 01:00, to: 02:00}\n    migrate:",
         12,
         "sops[0]",
         "keep one",

@@ -41,7 +41,7 @@ funnels:
 
 BROKEN = [
     ("version: 1\ncurr", "version: one\ncurr", 2, "version", "valid integer"),
-    ("currency: CNY", "currency: yuan", 3, "currency", "^[A-Z]{3}$"),
+    ("currency: CNY", "currency: yuan", 3, "currency", "three capital letters (ISO 4217)"),
     ("currency: CNY\n", "", 1, "currency", "is missing"),
     ("recency_days: 30, ", "", 4, "rfm.recency_days", "is missing"),
     ("after: 2h", "after: 2 hours", 11, "sops[0].steps[0].after", "write 30d, 12h"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.playbook.base import DURATION_PATTERN, NAME_PATTERN
 from schemas.playbook.editor import playbook_json_schema
+from schemas.playbook.whole import CURRENCY_PATTERN
 from schemas.rules import payload_rules
 from schemas.segments import SEGMENTS
 
@@ -21,7 +22,7 @@ Made from the models in `schemas/playbook/` by `python -m schemas.playbook > doc
 _TYPES = {"integer": "whole number", "number": "number", "boolean": "true or false"}
 _PATTERNS = {
     NAME_PATTERN: "name: lower case words joined by hyphens",
-    "^[A-Z]{3}$": "three capital letters (ISO 4217)",
+    CURRENCY_PATTERN: "three capital letters (ISO 4217)",
     "^([01][0-9]|2[0-3]):[0-5][0-9]$": 'time of day: `"09:30"`',
 }
 

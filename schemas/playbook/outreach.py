@@ -18,21 +18,24 @@ from schemas.timezones import zone_names
 
 Family = Literal["message", "lead", "benefit", "tag_sync"]
 Families = Annotated[tuple[Family, ...], Field(min_length=1)]
-_MINUTES = 24 * 60
 
 
 def _minute(value: object) -> int:
-    # YAML 1.1 reads an unquoted 22:00 as a number to the base of sixty: 1320, the same minute.
-    if type(value) is int and 60 <= value < _MINUTES:  # noqa: PLR2004 - 0:59 it leaves a text
-        return value
-    if type(value) is int and 0 <= value < 24:  # noqa: PLR2004 - an hour
-        raise ValueError(f'{value} is not a time of day: write "{value:02}:00"')
+    if type(value) is int:
+        raise ValueError(f'{value} is not a time of day: write "{_meant(value)}"')
     hour, colon, minute = value.partition(":") if isinstance(value, str) else ("", "", "")
     if not (colon and len(hour) == len(minute) == 2 and (hour + minute).isdecimal()):  # noqa: PLR2004 - 09:30
         raise ValueError(f'{shown(value)} is not a time of day: write "09:30"')
     if int(hour) > 23 or int(minute) > 59:  # noqa: PLR2004 - the last minute of a day
         raise ValueError(f"{shown(value)} is not a time of day: it goes from 00:00 to 23:59")
     return int(hour) * 60 + int(minute)
+
+
+def _meant(number: int) -> str:
+    """Return the time that somebody meant who wrote 9, 930 or 1530; an example for others."""
+    hour, minute = (number, 0) if number < 24 else divmod(number, 100)  # noqa: PLR2004 - an hour
+    known = 0 <= hour < 24 and minute < 60  # noqa: PLR2004 - a time of day
+    return f"{hour:02}:{minute:02}" if known else "09:30"
 
 
 def _spell_minute(minute: int) -> str:

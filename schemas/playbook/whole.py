@@ -1,8 +1,9 @@
 """A whole playbook."""
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from schemas.playbook.base import DAY, Duration, Minor, Name, Spec, Version
 from schemas.playbook.funnels import FunnelSpec
@@ -12,6 +13,24 @@ from schemas.playbook.rfm import RfmSpec
 from schemas.playbook.sops import SopSpec
 from schemas.playbook.stages import StagesSpec
 from schemas.playbook.tags import TagSpec
+from schemas.rules import shown
+
+CURRENCY_PATTERN = "^[A-Z]{3}$"
+
+
+def _is_currency(code: str) -> str:
+    if re.fullmatch(CURRENCY_PATTERN, code):
+        return code
+    rather = code.upper() if re.fullmatch("[A-Za-z]{3}", code) else "CNY"
+    raise ValueError(
+        f"{shown(code)} is not a currency: write its three capital letters (ISO 4217), {rather}"
+    )
+
+
+Currency = Annotated[
+    str, Field(json_schema_extra={"pattern": CURRENCY_PATTERN}), AfterValidator(_is_currency)
+]
+"""ISO 4217."""
 
 
 class PlaybookSpec(Spec):
@@ -19,7 +38,7 @@ class PlaybookSpec(Spec):
 
     name: Name
     version: Version
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    currency: Currency
     min_order_minor: Minor = 1
     lateness: Duration = 7 * DAY
     dedupe_window: Annotated[int, Field(strict=True, ge=1, le=65_536)] = 256

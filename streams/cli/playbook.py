@@ -6,6 +6,7 @@ from typing import Any
 import click
 from rich.tree import Tree
 
+from processors.bounds import profile_bound
 from processors.playbook import compile_playbook
 from schemas.playbook import find_playbook, playbook_json_schema
 from streams.cli.output import json_option, out, print_json
@@ -39,13 +40,15 @@ def check(name: str, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show the playbook NAME with all its defaults filled in."""
+    """Show the playbook NAME with all its defaults filled in, and how large profiles may get."""
     spec = find_playbook(name)
     document: dict[str, Any] = spec.model_dump(mode="json", by_alias=True)
     if as_json:
         print_json(document)
         return
     tree = Tree(f"[bold]{spec.name}[/] version {spec.version}")
+    bound = profile_bound(compile_playbook(spec))
+    tree.add(f"a profile takes at most {bound:,} bytes, whatever happens to the person")
     _grow(tree, {key: value for key, value in document.items() if key not in {"name", "version"}})
     out.print(tree)
 
