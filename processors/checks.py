@@ -54,6 +54,8 @@ def text(value: Any) -> str:
 
 def _same(wanted: Any) -> Check:
     # True equals 1 in Python, but not in a playbook.
+    if isinstance(wanted, str):
+        return lambda value: value == wanted
     is_bool = isinstance(wanted, bool)
     return lambda value: value == wanted and isinstance(value, bool) is is_bool
 

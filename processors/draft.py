@@ -60,6 +60,7 @@ class Draft:
         at: Stream time of the record, or at which the timer was due.
         cause_kind: ``event`` or ``timer``.
         cause_id: The event's id or the timer's name.
+        tie: The event's hash as a number: of two events of one time the greater is the later.
 
     Attributes:
         whole: Whether every rule is judged again, not only those that the event may change.
@@ -76,17 +77,25 @@ class Draft:
         "facts",
         "playbook",
         "profile",
+        "tie",
         "whole",
     )
 
     def __init__(
-        self, profile: Profile, playbook: Playbook, at: int, cause_kind: str, cause_id: str
+        self,
+        profile: Profile,
+        playbook: Playbook,
+        at: int,
+        cause_kind: str,
+        cause_id: str,
+        tie: int = 0,
     ) -> None:
         self.profile = copied(profile)
         self.playbook = playbook
         self.at = at
         self.cause_kind = cause_kind
         self.cause_id = cause_id
+        self.tie = tie
         self.facts: list[Fact] = []
         self.actions: list[Action] = []
         self.whole = False
@@ -96,6 +105,10 @@ class Draft:
     def judge_all(self) -> None:
         """Have every rule judged again, and asked anew when the clock may change it."""
         self.whole = True
+        self._turn = None
+
+    def ask_clock(self) -> None:
+        """Have the clock asked anew by what it may change; the others' times stay away."""
         self._turn = None
 
     def look_again(self, due: int | None) -> None:

@@ -40,8 +40,8 @@ def fold(profile: Profile, touchpoint: Touchpoint, at: int, playbook: Playbook) 
         Rejected: the playbook cannot count the event, or it is dated more than a day ahead of the
             log; nothing has changed.
     """
-    draft = Draft(profile, playbook, at, "event", touchpoint.event_id)
     mark = event_hash(touchpoint.event_id)
+    draft = Draft(profile, playbook, at, "event", touchpoint.event_id, int.from_bytes(mark))
     if seen(profile.recent, mark):
         draft.profile.duplicates += 1
         return draft.outcome("duplicate")
@@ -82,7 +82,10 @@ def fire(profile: Profile, timer: Timer, playbook: Playbook) -> Outcome:
     if timer.kind is TimerKind.STEP:
         take_step(draft, timer.sop)
         return draft.outcome("applied")
-    draft.judge_all()
+    if profile.judged == playbook.version:
+        draft.ask_clock()
+    else:
+        draft.judge_all()
     match timer.kind:
         case TimerKind.CUSTOMER:
             restage(draft)

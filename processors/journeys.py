@@ -5,8 +5,6 @@ stream time of the arrival. History opens no journey: a backfilled or too old ev
 ``action_suppressed`` instead.
 """
 
-from collections.abc import Iterator
-
 from processors.conditions import Condition
 from processors.corrections import remember
 from processors.draft import Draft
@@ -22,7 +20,7 @@ from processors.journeys_walk import (
     state_step,
     wanted_at,
 )
-from processors.sops import Sop
+from processors.sops import Sop, Step
 from schemas.profile import Journey, Profile
 from schemas.records import Touchpoint
 
@@ -35,10 +33,10 @@ def follow(draft: Draft, before: Profile, touchpoint: Touchpoint | None) -> None
         before: The profile without it.
         touchpoint: The event; None where the clock alone changed something.
     """
-    journeys, inside = draft.profile.journeys, False
+    journeys, concerned = draft.profile.journeys, False
     for name, journey in journeys.items():
-        if not journey.ended:
-            inside = True
+        if not journey.ended and _concerns(draft, name, journey, touchpoint):
+            concerned = True
             _go_on(draft, name, touchpoint)
     if touchpoint is not None:
         for sop in draft.playbook.entries.get(touchpoint.kind, ()):
@@ -46,7 +44,7 @@ def follow(draft: Draft, before: Profile, touchpoint: Touchpoint | None) -> None
                 _enter(draft, sop, touchpoint)
     if draft.playbook.edges or draft.profile.holding:
         _enter_by_edge(draft, touchpoint)
-    if inside or draft.profile.journeys is not journeys:
+    if concerned or draft.profile.journeys is not journeys:
         _look_again(draft)
 
 
@@ -84,20 +82,28 @@ def _taken(draft: Draft, place: Place) -> Place:
 
 def _look_again(draft: Draft) -> None:
     """Ask to be called when the clock may next change a condition of this person's journeys."""
-    for condition in _watched(draft):
-        draft.look_again(condition.turns(draft.profile, draft.at))
-
-
-def _watched(draft: Draft) -> Iterator[Condition]:
-    """Yield the conditions that this person's journeys depend on now."""
     for name, journey in draft.profile.journeys.items():
-        sop = None if journey.ended else draft.playbook.sops.get(name)
-        body = sop.bodies.get(journey.version) if sop else None
-        if body is not None:
-            yield from (each.condition for each in body.exits)
-            step = body.steps.get(journey.step)
-            if step is not None and step.wait is not None:
-                yield step.wait.condition
+        step = None if journey.ended else _step_of(draft, name, journey)
+        if step is not None:
+            draft.look_again(step.watched.turns(draft.profile, draft.at))
+
+
+def _step_of(draft: Draft, name: str, journey: Journey) -> Step | None:
+    """Return the step of an open journey; None where the playbook in force does not have it."""
+    sop = draft.playbook.sops.get(name)
+    body = sop.bodies.get(journey.version) if sop is not None else None
+    return body.steps.get(journey.step) if body is not None else None
+
+
+def _concerns(draft: Draft, name: str, journey: Journey, touchpoint: Touchpoint | None) -> bool:
+    """Tell whether the event may move an open journey: most events concern none.
+
+    At rest nothing that a journey watches holds, so only what changes it can make it hold.
+    """
+    if draft.whole:
+        return True
+    step = _step_of(draft, name, journey)
+    return step is None or step.watched.concerns(touchpoint, draft.changed)
 
 
 def _go_on(draft: Draft, name: str, touchpoint: Touchpoint | None) -> None:
@@ -118,23 +124,28 @@ def _opens(draft: Draft, sop: Sop, before: Profile, touchpoint: Touchpoint) -> b
 
 def _enter_by_edge(draft: Draft, touchpoint: Touchpoint | None) -> None:
     """Open the journeys whose condition has become true, and remember which conditions hold."""
-    profile, edges = draft.profile, draft.playbook.edges
+    profile, playbook = draft.profile, draft.playbook
+    edges = playbook.edges
     if touchpoint is not None and not draft.whole:
-        edges = draft.playbook.edges_by_kind[touchpoint.kind]
+        table = playbook.edges_by_kind if draft.changed else playbook.edges_at_once
+        edges = table[touchpoint.kind]
     elif draft.whole:
         known = {sop.name for sop in edges}
         profile.holding = tuple(name for name in profile.holding if name in known)
     for sop in edges:
+        condition = sop.condition
+        if condition is None or not (draft.whole or condition.concerns(touchpoint, draft.changed)):
+            continue
         held = sop.name in profile.holding
-        if _goes_on(draft, sop, touchpoint, held=held) != held:
+        if _goes_on(draft, sop, condition, touchpoint, held=held) != held:
             profile.holding = tuple(sorted({sop.name} ^ set(profile.holding)))
 
 
-def _goes_on(draft: Draft, sop: Sop, touchpoint: Touchpoint | None, *, held: bool) -> bool:
+def _goes_on(
+    draft: Draft, sop: Sop, condition: Condition, touchpoint: Touchpoint | None, *, held: bool
+) -> bool:
     """Open a journey at the edge, and tell whether the condition goes on holding."""
-    profile, condition = draft.profile, sop.condition
-    if condition is None:
-        return False
+    profile = draft.profile
     draft.look_again(condition.turns(profile, draft.at))
     if not condition.holds(profile, touchpoint, draft.at):
         return False

@@ -33,6 +33,8 @@ class Condition:
             their fields must pass; None for nothing.
         reads: What it reads of what is derived: ``tag:<name>``, ``stage:<machine>``, ``segment``.
         asks_event: Whether it looks at the event at hand, and so holds for that event only.
+        denies_event: Whether it may hold because the event at hand is another: any event concerns
+            it then.
     """
 
     holds: Holds
@@ -42,18 +44,26 @@ class Condition:
     triggers: Mapping[str, tuple[Matches | None, ...]] = field(default_factory=dict)
     reads: frozenset[str] = frozenset()
     asks_event: bool = False
+    denies_event: bool = False
 
     @property
     def kinds(self) -> frozenset[str]:
         """The kinds of events that may change it, but for what is derived from them."""
         return frozenset(self.triggers)
 
-    def concerns(self, touchpoint: Touchpoint, changed: AbstractSet[str]) -> bool:
-        """Tell whether the event, or what it ``changed`` of what is derived, may change it."""
+    def concerns(self, touchpoint: Touchpoint | None, changed: AbstractSet[str]) -> bool:
+        """Tell whether the event, or what it ``changed`` of what is derived, may change it.
+
+        Without an event the clock is what happens: it concerns every condition that it may turn.
+        """
         if not self.reads.isdisjoint(changed):
             return True
-        tests = self.triggers.get(touchpoint.kind, ())
-        return any(matches is None or matches(touchpoint) for matches in tests)
+        if touchpoint is None:
+            return self.turns is not never or self.denies_event
+        for matches in self.triggers.get(touchpoint.kind, ()):
+            if matches is None or matches(touchpoint):
+                return True
+        return self.denies_event
 
 
 def triggered(
@@ -61,6 +71,26 @@ def triggered(
 ) -> dict[str, tuple[Matches | None, ...]]:
     """Return the triggers of a condition that such events may change."""
     return dict.fromkeys(sorted(kinds), (matches,))
+
+
+def earliest(clocks: Iterable[Turns]) -> Turns:
+    """Return the clock that turns when the first of these does; those that never do are left out.
+
+    It is asked for each rule that an event concerns, so it is no more than the one that is left.
+    """
+    asked = tuple(clock for clock in clocks if clock is not never)
+    if len(asked) <= 1:
+        return asked[0] if asked else never
+
+    def turns(profile: Profile, now: int) -> int | None:
+        first = None
+        for clock in asked:
+            due = clock(profile, now)
+            if due is not None and (first is None or due < first):
+                first = due
+        return first
+
+    return turns
 
 
 def all_of(parts: list[Condition]) -> Condition:
@@ -100,11 +130,11 @@ def negated(part: Condition) -> Condition:
     return replace(
         part,
         holds=lambda profile, touchpoint, now: not part.holds(profile, touchpoint, now),
+        denies_event=part.asks_event,
     )
 
 
 def _composed(parts: list[Condition], holds: Holds) -> Condition:
-    clocks = tuple(part.turns for part in parts if part.turns is not never)
     triggers: dict[str, tuple[Matches | None, ...]] = {}
     for part in parts:
         for kind, tests in part.triggers.items():
@@ -116,16 +146,13 @@ def _composed(parts: list[Condition], holds: Holds) -> Condition:
             read |= part.values(profile, touchpoint, now)
         return read
 
-    def turns(profile: Profile, now: int) -> int | None:
-        dues = [due for turn in clocks if (due := turn(profile, now)) is not None]
-        return min(dues) if dues else None
-
     return Condition(
         holds=holds,
         values=values,
-        turns=turns if clocks else never,
+        turns=earliest(part.turns for part in parts),
         needs=frozenset().union(*(part.needs for part in parts)),
         triggers=triggers,
         reads=frozenset().union(*(part.reads for part in parts)),
         asks_event=any(part.asks_event for part in parts),
+        denies_event=any(part.denies_event for part in parts),
     )

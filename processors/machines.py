@@ -12,11 +12,12 @@ from schemas.records import Touchpoint
 def climb(draft: Draft, ladder: Ladder, touchpoint: Touchpoint | None) -> None:
     """Bring a ladder up to the draft's time: the highest state whose condition holds."""
     profile, now = draft.profile, draft.at
+    draft.look_again(ladder.turns(profile, now))
     highest = None
     for move in ladder.moves:
-        draft.look_again(move.condition.turns(profile, now))
-        if highest is None and move.condition.holds(profile, touchpoint, now):
+        if move.condition.holds(profile, touchpoint, now):
             highest = move
+            break
     state = profile.machines.get(ladder.name, "")
     if highest is not None:
         if state != highest.to:

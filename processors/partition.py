@@ -117,12 +117,15 @@ class Partition:
     def _fire_until(self, user_id: str, now: int, effects: Effects) -> None:
         """Fire one person's timers due at or before ``now``, each at its own due time."""
         profile = self.profiles[user_id]
-        while (due := next_due(profile, self._playbook)) is not None and due <= now:
-            first = timers(profile, self._playbook)[0]
-            outcome = fire(profile, first, self._playbook)
+        playbook = self._playbook
+        due = next_due(profile, playbook)
+        while due is not None and due <= now:
+            first = timers(profile, playbook, due)[0]
+            outcome = fire(profile, first, playbook)
             self._keep(user_id, outcome, effects)
             profile = outcome.profile
-            if first in timers(profile, self._playbook):
+            due = next_due(profile, playbook)
+            if due is not None and due <= first.due and first in timers(profile, playbook, due):
                 raise StuckTimerError(
                     f"the timer {first.cause_id} of {user_id!r} fired and is still due: whatever "
                     "it does must move its own time on"

@@ -4,6 +4,8 @@ The limit itself still belongs to what was: "within 7d" holds at exactly 7 days 
 millisecond after; "not done for 7d" begins to hold a millisecond after 7 days.
 """
 
+from bisect import bisect_left
+
 from processors.checks import Matches, text
 from processors.logic import Condition, never, triggered
 from processors.windows import EVER, Trail, expiry, oldest_bucket, tally, trail
@@ -61,16 +63,21 @@ def total(spec: SumSpec) -> Condition:
     label = _label(f"sum of {spec.field}", spec, spec.within)
 
     def summed(profile: Profile, now: int) -> int:
+        buckets = profile.tallies.get(key)
+        if buckets is None:
+            return 0
         oldest = oldest_bucket(span, grain, now)
-        buckets = profile.tallies.get(key, {})
-        return sum(total for bucket, total in buckets.items() if bucket >= oldest)
+        return sum([total for bucket, total in buckets.items() if bucket >= oldest])
 
     def turns(profile: Profile, now: int) -> int | None:
+        buckets = profile.tallies.get(key)
+        if buckets is None:
+            return None
         oldest = oldest_bucket(span, grain, now)
-        buckets = {b: total for b, total in profile.tallies.get(key, {}).items() if b >= oldest}
-        left = sum(buckets.values())
+        counted = sorted([bucket for bucket in buckets if bucket >= oldest])
+        left = sum([buckets[bucket] for bucket in counted])
         holds = least <= left <= most
-        for bucket in sorted(buckets):
+        for bucket in counted:
             left -= buckets[bucket]
             if (least <= left <= most) != holds:
                 return expiry(bucket, span, grain)
@@ -121,8 +128,11 @@ def sequence(spec: SequenceSpec) -> Condition:
         """Return when the latest second event came within its time after a first one."""
         starts = profile.trails.get(first.key, ())
         ends = profile.trails.get(then.key, ())
-        found = (end for end in reversed(ends) if any(0 < end - at <= within for at in starts))
-        return next(found, None)
+        for end in reversed(ends):
+            before = bisect_left(starts, end)  # the nearest start decides
+            if before and end - starts[before - 1] <= within:
+                return end
+        return None
 
     return Condition(
         holds=lambda profile, _touchpoint, _now: latest(profile) is not None,

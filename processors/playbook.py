@@ -1,6 +1,6 @@
 """The compiled playbook: plain attributes and closures, ready for the fold."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from processors import rules, windows
@@ -37,10 +37,13 @@ class Playbook:
         sops: SOPs by name.
         entries: SOPs by the kind of event that may open them.
         edges: SOPs that a condition opens when it becomes true.
-        edges_by_kind: Those whose condition a kind of event may change.
+        edges_by_kind: Those whose condition a kind of event may change, directly or through tags,
+            stages and the segment.
+        edges_at_once: Those of them that it may change directly.
         outreach: What every action has to pass.
         rules: Tags and stage machines, in the order in which they are judged.
         rules_by_kind: Those that a kind of event may change.
+        rules_by_clock: All of them, for a timer.
         windows: What is kept of past events, by kind.
         window_keys: Their names in profiles.
         tags: Names of the tags.
@@ -63,9 +66,11 @@ class Playbook:
     entries: Mapping[str, tuple[Sop, ...]]
     edges: tuple[Sop, ...]
     edges_by_kind: Mapping[str, tuple[Sop, ...]]
+    edges_at_once: Mapping[str, tuple[Sop, ...]]
     outreach: Outreach
     rules: tuple[Rule, ...]
     rules_by_kind: Mapping[str, tuple[Asked, ...]]
+    rules_by_clock: tuple[Asked, ...]
     windows: Mapping[str, tuple[Window, ...]]
     window_keys: frozenset[str]
     tags: frozenset[str]
@@ -105,12 +110,12 @@ def compile_playbook(spec: PlaybookSpec) -> Playbook:
         sops=sops,
         entries=entries,
         edges=edges,
-        edges_by_kind={
-            kind: tuple(sop for sop in edges if sop.may_turn(kind)) for kind in payload_rules()
-        },
+        edges_by_kind={kind: _edges(edges, kind, through=True) for kind in payload_rules()},
+        edges_at_once={kind: _edges(edges, kind, through=False) for kind in payload_rules()},
         outreach=outreach,
         rules=tuple(judged.values()),
         rules_by_kind=rules.by_kind(judged, given),
+        rules_by_clock=rules.by_clock(judged.values()),
         windows=windows.by_kind(window for each in asked for window in each.needs),
         window_keys=frozenset(window.key for each in asked for window in each.needs),
         tags=frozenset(tag.name for tag in spec.tags),
@@ -118,6 +123,16 @@ def compile_playbook(spec: PlaybookSpec) -> Playbook:
         points=compile_points(spec.points) if spec.points else None,
         tiers=compile_tiers(spec.tiers) if spec.tiers else None,
         earning=frozenset(given["stage:tier"]),
+    )
+
+
+def _edges(edges: Iterable[Sop], kind: str, *, through: bool) -> tuple[Sop, ...]:
+    """Return the SOPs whose condition an event of the kind may change."""
+    return tuple(
+        sop
+        for sop in edges
+        if (asked := sop.condition) is not None
+        and (asked.denies_event or kind in asked.triggers or (through and asked.reads))
     )
 
 

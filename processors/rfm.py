@@ -18,11 +18,10 @@ def letters(profile: Profile, now: int, playbook: Playbook) -> str:
     if last is None:
         return ""
     cuts = playbook.rfm
-    return (
-        ("H" if now - last <= cuts.recency else "L")
-        + ("H" if profile.frequency >= cuts.frequency else "L")
-        + ("H" if profile.monetary_minor >= cuts.monetary_minor else "L")
-    )
+    recency = "H" if now - last <= cuts.recency else "L"
+    frequency = "H" if profile.frequency >= cuts.frequency else "L"
+    monetary = "H" if profile.monetary_minor >= cuts.monetary_minor else "L"
+    return f"{recency}{frequency}{monetary}"
 
 
 def rescore(draft: Draft) -> None:

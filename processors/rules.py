@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from processors.checks import Matches
 from processors.conditions import compile_condition
-from processors.logic import Condition, all_of, any_of, triggered
+from processors.logic import Condition, Turns, all_of, any_of, earliest, never, triggered
 from processors.past import not_done
 from schemas.playbook.conditions import ConditionSpec, NotDoneSpec
 from schemas.playbook.order import Node, rule_order
@@ -42,10 +42,14 @@ class TagRule:
 
 @dataclass(frozen=True, slots=True)
 class HeldTags:
-    """Tags of which the first whose rule holds is there, and the others are not."""
+    """Tags of which the first whose rule holds is there, and the others are not.
+
+    ``turns`` is the clock of its conditions together.
+    """
 
     tags: frozenset[str]
     rules: tuple[TagRule, ...]
+    turns: Turns
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -79,12 +83,16 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """A machine in the highest state whose condition holds; ``moves`` go from the highest down."""
+    """A machine in the highest state whose condition holds; ``moves`` go from the highest down.
+
+    ``turns`` is the clock of its conditions together.
+    """
 
     name: str
     path: str
     first: str
     moves: tuple[Move, ...]
+    turns: Turns
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -127,11 +135,12 @@ def compile_rules(spec: PlaybookSpec) -> dict[Node, Rule]:
 
 
 class Asked(NamedTuple):
-    """A rule that a kind of event may change.
+    """A rule that a kind of event, or the clock, may change.
 
     Attributes:
         rule: The rule.
-        tests: What the event's fields must pass to concern it; None for any event of the kind.
+        tests: What the event's fields must pass to concern it; None for any event of the kind, and
+            for a rule that the clock concerns.
         reads: What else concerns it once it has changed.
     """
 
@@ -139,13 +148,14 @@ class Asked(NamedTuple):
     tests: tuple[Matches, ...] | None
     reads: frozenset[str]
 
-    def concerns(self, touchpoint: Touchpoint, changed: AbstractSet[str]) -> bool:
-        """Tell whether the event, or what it changed, may change the rule."""
+    def concerns(self, touchpoint: Touchpoint | None, changed: AbstractSet[str]) -> bool:
+        """Tell whether the event or the clock, or what it changed, may change the rule."""
         if self.tests is None or not self.reads.isdisjoint(changed):
             return True
-        for matches in self.tests:  # noqa: SIM110 - any() would cost a generator each time
-            if matches(touchpoint):
-                return True
+        if touchpoint is not None:
+            for matches in self.tests:
+                if matches(touchpoint):
+                    return True
         return False
 
 
@@ -171,6 +181,29 @@ def by_kind(
             asked = Asked(rule, specific if len(specific) == len(tests) else None, reads)
             table[kind] = (*table.get(kind, ()), asked)
     return table
+
+
+def by_clock(rules: Iterable[Rule]) -> tuple[Asked, ...]:
+    """Return the rules with whether the clock concerns them even if it changed nothing else."""
+    return tuple(
+        Asked(
+            rule,
+            None if _clocked(rule) else (),
+            frozenset().union(*(condition.reads for condition in rule.conditions)),
+        )
+        for rule in rules
+    )
+
+
+def _clocked(rule: Rule) -> bool:
+    """Tell whether a rule may come to another end at a timer, by the clock or without its event."""
+    match rule:
+        case KeptTags():
+            return bool(rule.ttls)
+        case Transitions():
+            return True  # one that was open behind the last event may be taken now
+        case _:
+            return any(each.turns is not never or each.asks_event for each in rule.conditions)
 
 
 def manual_tag(touchpoint: Touchpoint) -> str:
@@ -199,9 +232,9 @@ def _triggers(rule: Rule) -> dict[str, tuple[Matches | None, ...]]:
 
 
 def _held(tags: list[TagSpec]) -> HeldTags:
-    return HeldTags(
-        frozenset(tag.name for tag in tags), tuple(rule for tag in tags for rule in _given(tag))
-    )
+    rules = tuple(rule for tag in tags for rule in _given(tag))
+    turns = earliest(rule.condition.turns for rule in rules)
+    return HeldTags(frozenset(tag.name for tag in tags), rules, turns)
 
 
 def _kept(tags: list[TagSpec]) -> KeptTags:
@@ -242,7 +275,7 @@ def _ladder(machine: MachineSpec) -> Ladder:
         for state in reversed(machine.states)
         if state.when is not None
     ]
-    return Ladder(machine.name, path, machine.states[0].name, tuple(moves))
+    return _ladder_of(machine.name, path, machine.states[0].name, tuple(moves))
 
 
 def _transitions(machine: MachineSpec) -> Transitions:
@@ -272,4 +305,8 @@ def _engagement(spec: EngagementSpec) -> Ladder:
         Move("lost", f"{path}.lost", any_of([lost, pauses["lost"]])),
         Move("silent", f"{path}.silent", pauses["silent"]),
     )
-    return Ladder("engagement", path, "active", moves)
+    return _ladder_of("engagement", path, "active", moves)
+
+
+def _ladder_of(name: str, path: str, first: str, moves: tuple[Move, ...]) -> Ladder:
+    return Ladder(name, path, first, moves, earliest(move.condition.turns for move in moves))

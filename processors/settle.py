@@ -1,7 +1,7 @@
 """Bring everything that follows from the profile up to date: points, tier, stages, tags.
 
-An event of a kind asks only the rules that this kind can change; a timer, a person's first event, a
-first sight that moves back and a new version of the playbook ask them all.
+An event of a kind asks only the rules that this kind can change, a timer those that the clock can.
+A first event, a first sight that moves back and a new version of the playbook ask them all.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,11 +31,16 @@ def settle(draft: Draft, touchpoint: Touchpoint | None) -> None:
         draft.whole or touchpoint is None or touchpoint.kind in playbook.earning
     ):
         _rank(draft, playbook.tiers)
-    if touchpoint is None or draft.whole:
+    if draft.whole:
         for rule in playbook.rules:
             _JUDGES[type(rule)](draft, rule, touchpoint)
         return
-    for asked in playbook.rules_by_kind.get(touchpoint.kind, ()):
+    may_change = (
+        playbook.rules_by_clock
+        if touchpoint is None
+        else playbook.rules_by_kind.get(touchpoint.kind, ())
+    )
+    for asked in may_change:
         if asked.concerns(touchpoint, draft.changed):
             _JUDGES[type(asked.rule)](draft, asked.rule, touchpoint)
 

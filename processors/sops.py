@@ -9,7 +9,7 @@ from processors.conditions import Condition, compile_condition
 from processors.consents import EVERY_CHANNEL, permitted
 from processors.fill import Filled, compile_text
 from processors.limits import Quiet
-from processors.logic import triggered
+from processors.logic import any_of, triggered
 from processors.outreach import compile_quiet
 from schemas.playbook.sops import END, ActionSpec, BodySpec, SopSpec, StepSpec, YearlySpec
 from schemas.profile import Profile
@@ -53,6 +53,8 @@ class Step:
         yearly: The attribute whose anniversary it is; empty likewise.
         at: Minute of the local day to move on to; None to stay.
         returns: Whether a journey may come to it more than once.
+        watched: Holds when one of the exits does, or what the step waits for; until then nothing
+            but the clock moves a journey that is here.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Step:
     wait: Wait | None
     then: str
     returns: bool
+    watched: Condition
 
 
 class Exit(NamedTuple):
@@ -114,11 +117,6 @@ class Sop:
     at_any_hour: bool
     bodies: Mapping[int, Body]
     migrations: Mapping[int, Mapping[str, str]]
-
-    def may_turn(self, kind: str) -> bool:
-        """Tell whether an event of this kind may change what the condition of entry gives."""
-        asked = self.condition
-        return asked is not None and (asked.asks_event or bool(asked.reads) or kind in asked.kinds)
 
     def conditions(self) -> Iterator[Condition]:
         """Yield every condition in it."""
@@ -176,8 +174,7 @@ def _body(spec: BodySpec, opt_out: Mapping[str, bool]) -> Body:
         version=spec.version,
         first=names[0],
         steps={
-            step.name: _step(step, ways[step.name], returns=step.name in _beyond(step.name, ways))
-            for step in spec.steps
+            step.name: _step(step, ways, [each.condition for each in exits]) for step in spec.steps
         },
         exits=tuple(exits),
         max_visits=spec.max_visits,
@@ -210,10 +207,10 @@ def _beyond(name: str, ways: Mapping[str, tuple[str, str]]) -> set[str]:
     return reached
 
 
-def _step(spec: StepSpec, ways: tuple[str, str], *, returns: bool) -> Step:
+def _step(spec: StepSpec, ways: Mapping[str, tuple[str, str]], exits: list[Condition]) -> Step:
     wait = None
     if spec.wait:
-        wait = Wait(compile_condition(spec.wait.for_), spec.wait.timeout, *ways)
+        wait = Wait(compile_condition(spec.wait.for_), spec.wait.timeout, *ways[spec.name])
     return Step(
         name=spec.name,
         after=spec.after,
@@ -225,8 +222,9 @@ def _step(spec: StepSpec, ways: tuple[str, str], *, returns: bool) -> Step:
         guard=compile_condition(spec.only_if) if spec.only_if else None,
         action=_action(spec.action) if spec.action else None,
         wait=wait,
-        then=ways[0],
-        returns=returns,
+        then=ways[spec.name][0],
+        returns=spec.name in _beyond(spec.name, ways),
+        watched=any_of([*exits, wait.condition] if wait else exits),
     )
 
 

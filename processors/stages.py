@@ -25,7 +25,7 @@ def touch(draft: Draft, touchpoint: Touchpoint) -> None:
     # A share that runs us down is contact, not loyalty.
     if rank == _LOYALTY and not touchpoint.payload.get("positive", True):
         rank = AIPL.index("interest")
-    profile.touch = max(rank, profile.touch)
+    profile.touch = max(profile.touch, rank)
     if profile.first_seen_at is None or touchpoint.occurred_at < profile.first_seen_at:
         profile.first_seen_at = touchpoint.occurred_at
 
@@ -53,10 +53,9 @@ def restage_due(profile: Profile, playbook: Playbook) -> int | None:
 
 
 def _aipl(profile: Profile) -> str:
-    rank = profile.touch
-    if profile.frequency:
-        rank = max(rank, _LOYALTY if profile.frequency >= _REPEAT else _PURCHASE)
-    return AIPL[rank]
+    if not profile.frequency:
+        return AIPL[profile.touch]
+    return AIPL[max(profile.touch, _LOYALTY if profile.frequency >= _REPEAT else _PURCHASE)]
 
 
 def _customer(profile: Profile, now: int, playbook: Playbook) -> str:

@@ -7,7 +7,6 @@ tag whose rule also looks at tags, stages or windows is given as of the event's 
 
 from processors.checks import text
 from processors.draft import TEXT_AT_MOST, Draft
-from processors.identity import event_hash
 from processors.rules import HeldTags, KeptTags, TagRule, manual_tag
 from processors.windows import EVER
 from schemas.profile import Assigned, Profile, Scalar, Tag
@@ -17,17 +16,18 @@ from schemas.records import Touchpoint
 def hold(draft: Draft, held: HeldTags, touchpoint: Touchpoint | None) -> None:
     """Bring held tags up to the draft's time: the first rule that gives a value has its tag."""
     profile, now = draft.profile, draft.at
+    draft.look_again(held.turns(profile, now))
     giving, value = None, None
     for rule in held.rules:
-        draft.look_again(rule.condition.turns(profile, now))
-        if value is None and rule.condition.holds(profile, touchpoint, now):
-            giving, value = rule, _value(draft, rule, touchpoint)
-    if value is None:
-        giving = None
+        if rule.condition.holds(profile, touchpoint, now):
+            value = _value(draft, rule, touchpoint)
+            if value is not None:
+                giving = rule
+                break
     for rule in held.rules:
         if rule.tag in profile.tags and (giving is None or rule.tag != giving.tag):
             _take(draft, rule.tag, "tag_removed", rule.path, _read(draft, rule, touchpoint))
-    if giving is not None:
+    if giving is not None and not _has(profile, giving.tag, value):
         _give(draft, giving.tag, value, giving.path, _read(draft, giving, touchpoint))
 
 
@@ -37,27 +37,33 @@ def keep(draft: Draft, kept: KeptTags, touchpoint: Touchpoint | None) -> None:
     Of tags that exclude each other, the one given last is there, unless it was taken away later or
     its time is over; the one before it does not come back.
     """
-    heard = {} if touchpoint is None else _hear(draft, kept, touchpoint)
+    heard = () if touchpoint is None else _hear(draft, kept, touchpoint)
     profile = draft.profile
-    words = [(tag, profile.assigned[tag]) for tag in kept.tags if tag in profile.assigned]
-    if not words:
+    last, word = "", None
+    for tag in kept.tags:
+        said = profile.assigned.get(tag)
+        if said is not None and (word is None or said.given > word.given):
+            last, word = tag, said
+    if word is None:
         return
-    last, word = max(words, key=lambda each: each[1].given)
     over = word.given[0] + kept.ttls.get(last, EVER)
     wanted = word.given >= word.taken and word.value is not None
-    stamped = {"given_at": str(word.given[0])}
-    if wanted and draft.at <= over < EVER:
+    there = wanted and draft.at <= over
+    if there and over < EVER:
         draft.look_again(over + 1)
-    for tag in kept.tags:
-        if tag in profile.tags and not (tag == last and wanted and draft.at <= over):
-            expired = tag == last and wanted
+    leaving = [tag for tag in kept.tags if tag in profile.tags and not (there and tag == last)]
+    if not leaving and (not there or _has(profile, last, word.value)):
+        return
+    read = {rule.path: _read(draft, rule, touchpoint) for rule in heard}
+    stamped = {"given_at": str(word.given[0])}
+    for tag in leaving:
+        if tag == last and wanted:
+            _take(draft, tag, "tag_expired", f"tags.{tag}.ttl", stamped)
+        else:
             by = word.taken_by if tag == last else word.given_by
-            if expired:
-                _take(draft, tag, "tag_expired", f"tags.{tag}.ttl", stamped)
-            else:
-                _take(draft, tag, "tag_removed", by, heard.get(by) or stamped)
-    if wanted and draft.at <= over:
-        _give(draft, last, word.value, word.given_by, heard.get(word.given_by) or stamped)
+            _take(draft, tag, "tag_removed", by, read.get(by) or stamped)
+    if there and not _has(profile, last, word.value):
+        _give(draft, last, word.value, word.given_by, read.get(word.given_by) or stamped)
 
 
 def drop_retired(draft: Draft) -> None:
@@ -66,16 +72,15 @@ def drop_retired(draft: Draft) -> None:
         _take(draft, tag, "tag_removed", "tags", {"playbook_version": str(draft.playbook.version)})
 
 
-def _hear(draft: Draft, kept: KeptTags, touchpoint: Touchpoint) -> dict[str, dict[str, str]]:
-    """Note what the event says of the tags; return what was read, by the rule's path."""
+def _hear(draft: Draft, kept: KeptTags, touchpoint: Touchpoint) -> list[TagRule]:
+    """Note what the event says of the tags; return the rules that hold."""
     profile = draft.profile
-    heard = {}
-    stamp = (touchpoint.occurred_at, int.from_bytes(event_hash(touchpoint.event_id)))
+    heard = []
+    stamp = (touchpoint.occurred_at, draft.tie)
     for rule in kept.rules:
         if rule.condition.holds(profile, touchpoint, draft.at):
-            value = _value(draft, rule, touchpoint)
-            heard[rule.path] = rule.condition.values(profile, touchpoint, draft.at)
-            _note(profile, rule.tag, value, rule.path, stamp)
+            heard.append(rule)
+            _note(profile, rule.tag, _value(draft, rule, touchpoint), rule.path, stamp)
     by_hand = manual_tag(touchpoint)
     if by_hand in kept.tags:
         value = touchpoint.payload["value"]
@@ -114,11 +119,14 @@ def _read(draft: Draft, rule: TagRule, touchpoint: Touchpoint | None) -> dict[st
     return rule.condition.values(draft.profile, touchpoint, draft.at)
 
 
+def _has(profile: Profile, tag: str, value: Scalar) -> bool:
+    known = profile.tags.get(tag)
+    # True equals 1 in Python, but is another value of a tag.
+    return known is not None and known.value == value and type(known.value) is type(value)
+
+
 def _give(draft: Draft, tag: str, value: Scalar, path: str, values: dict[str, str]) -> None:
     known = draft.profile.tags.get(tag)
-    # True equals 1 in Python, but is another value of a tag.
-    if known is not None and known.value == value and type(known.value) is type(value):
-        return
     old = "" if known is None else text(known.value)
     draft.fact("tag_added", tag, old=old, new=text(value), rule=path, values=values)
     given = Tag(value, draft.at, draft.cause_id, path)

@@ -8,6 +8,8 @@ from processors.rfm import rescore_due
 from processors.stages import restage_due
 from schemas.profile import Profile
 
+_EVER = 1 << 62
+
 
 class TimerKind(IntEnum):
     """What a timer does; the lower goes first at the same instant."""
@@ -16,6 +18,9 @@ class TimerKind(IntEnum):
     RFM = 2
     CONDITION = 3
     STEP = 4
+
+
+_NAMES = {kind: kind.name.lower() for kind in TimerKind}
 
 
 class Timer(NamedTuple):
@@ -36,25 +41,23 @@ class Timer(NamedTuple):
     def cause_id(self) -> str:
         """The timer's name in facts and actions: ``rfm@<due>`` or ``<sop>/<step>@<due>``."""
         return (
-            f"{self.sop}/{self.step}@{self.due}"
-            if self.sop
-            else f"{self.kind.name.lower()}@{self.due}"
+            f"{self.sop}/{self.step}@{self.due}" if self.sop else f"{_NAMES[self.kind]}@{self.due}"
         )
 
 
-def timers(profile: Profile, playbook: Playbook) -> list[Timer]:
-    """Return the timers that wait in the profile, in the order in which they will fire."""
+def timers(profile: Profile, playbook: Playbook, until: int = _EVER) -> list[Timer]:
+    """Return the timers due at or before ``until``, in the order in which they will fire."""
     waiting = [
         Timer(journey.due, TimerKind.STEP, _rank(name, playbook), name, journey.visit)
         for name, journey in profile.journeys.items()
-        if not journey.ended
+        if not journey.ended and journey.due <= until
     ]
     for kind, due in (
         (TimerKind.CUSTOMER, restage_due(profile, playbook)),
         (TimerKind.RFM, rescore_due(profile, playbook)),
         (TimerKind.CONDITION, profile.turn),
     ):
-        if due is not None:
+        if due is not None and due <= until:
             waiting.append(Timer(due, kind))
     waiting.sort()
     return waiting
@@ -62,13 +65,11 @@ def timers(profile: Profile, playbook: Playbook) -> list[Timer]:
 
 def next_due(profile: Profile, playbook: Playbook) -> int | None:
     """Return the stream time at which the profile's first timer is due; None without a timer."""
-    due = rescore_due(profile, playbook)
-    aged = restage_due(profile, playbook)
-    if aged is not None and (due is None or aged < due):
-        due = aged
-    turn = profile.turn
-    if turn is not None and (due is None or turn < due):
-        due = turn
+    due = profile.turn
+    if profile.segment:  # without one there is no order, and neither of these has a time
+        for other in (rescore_due(profile, playbook), restage_due(profile, playbook)):
+            if other is not None and (due is None or other < due):
+                due = other
     for journey in profile.journeys.values():
         if not journey.ended and (due is None or journey.due < due):
             due = journey.due

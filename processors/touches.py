@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from processors.consents import MARKS_AT_MOST
 from processors.draft import Draft, require_short
-from processors.identity import event_hash
 from processors.orders import pay, refund
 from processors.rules import manual_tag
 from schemas.profile import Mark, Scalar
@@ -15,7 +14,9 @@ def set_consent(draft: Draft, touchpoint: Touchpoint) -> None:
     """Note whether a purpose on a channel is granted."""
     payload = touchpoint.payload
     name = f"{payload['purpose']}/{payload['on_channel']}"
-    draft.profile.consents = _written(draft.profile.consents, name, payload["granted"], touchpoint)
+    draft.profile.consents = _written(
+        draft, draft.profile.consents, name, payload["granted"], touchpoint
+    )
 
 
 def set_attribute(draft: Draft, touchpoint: Touchpoint) -> None:
@@ -25,14 +26,16 @@ def set_attribute(draft: Draft, touchpoint: Touchpoint) -> None:
         require_short(payload["value"], "the value of a tag")
         return
     draft.profile.attributes = _written(
-        draft.profile.attributes, payload["name"], payload["value"], touchpoint
+        draft, draft.profile.attributes, payload["name"], payload["value"], touchpoint
     )
 
 
 def set_friend(draft: Draft, touchpoint: Touchpoint) -> None:
     """Note whether the person and the staff member are friends."""
     holds = touchpoint.kind == "friend_added"
-    draft.profile.friends = _written(draft.profile.friends, touchpoint.staff, holds, touchpoint)
+    draft.profile.friends = _written(
+        draft, draft.profile.friends, touchpoint.staff, holds, touchpoint
+    )
 
 
 def report_action(draft: Draft, touchpoint: Touchpoint) -> None:
@@ -60,7 +63,7 @@ WRITERS: Mapping[str, Callable[[Draft, Touchpoint], None]] = {
 
 
 def _written(
-    marks: dict[str, Mark], name: str, value: Scalar, touchpoint: Touchpoint
+    draft: Draft, marks: dict[str, Mark], name: str, value: Scalar, touchpoint: Touchpoint
 ) -> dict[str, Mark]:
     """Return the marks with the value in, if it is the last written, and the oldest one out.
 
@@ -71,7 +74,7 @@ def _written(
     """
     require_short(name, "a name")
     require_short(value, "a value")
-    tie = int.from_bytes(event_hash(touchpoint.event_id))
+    tie = draft.tie
     known = marks.get(name)
     if known is not None and (known.at, known.tie) >= (touchpoint.occurred_at, tie):
         return marks
