@@ -117,9 +117,10 @@ def _segment(names: tuple[str, ...]) -> Condition:
 
 def _friend(wanted: str) -> Condition:
     def state(profile: Profile) -> str:
-        if not profile.friends:
-            return "none"
-        return "held" if any(mark.value for mark in profile.friends.values()) else "lost"
+        for mark in profile.friends.values():
+            if mark.value:
+                return "held"
+        return "lost" if profile.friends else "none"
 
     return Condition(
         holds=lambda profile, _touchpoint, _now: state(profile) == wanted,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from strategies import DAY, HOUR, START
 
 from processors.conditions import Condition, compile_condition
@@ -135,3 +136,23 @@ def test_a_sequence_takes_the_second_event_strictly_after_the_first() -> None:
     for gap, holds in ((-1, False), (0, False), (1, True), (HOUR, True), (HOUR + 1, False)):
         profile = Profile("ann", trails={first.key: (START,), then.key: (START + gap,)})
         assert asked.holds(profile, None, START + DAY) is holds
+
+
+def test_only_what_it_looks_at_concerns_a_condition() -> None:
+    """Events that match, readings that changed, and the clock where it can turn it."""
+    seen = condition(event="page_viewed", where={"page": {"starts_with": "/course/"}})
+    assert seen.concerns(PAGE, set())
+    assert not seen.concerns(replace(PAGE, payload={"page": "/shop"}), set())
+    assert not seen.concerns(replace(PAGE, kind="group_left"), {"tag:vip"})
+    assert not seen.concerns(None, set())
+    tagged = condition(tag="vip")
+    assert tagged.concerns(PAGE, {"tag:vip"})
+    assert not tagged.concerns(PAGE, {"tag:other"})
+    recent = condition(count={"event": "page_viewed", "within": "7d", "at_least": 1})
+    assert recent.concerns(None, set())
+
+
+def test_whoever_denies_an_event_is_concerned_by_all_others() -> None:
+    """``not: {event: A}`` begins to hold with any event that is not an A."""
+    denied = condition(**{"not": {"event": "page_viewed"}, "tag": "vip"})
+    assert denied.concerns(replace(PAGE, kind="group_left"), set())

@@ -1,0 +1,78 @@
+"""Who asks only what may have changed comes to the same as who asks everything, every time."""
+
+from dataclasses import replace
+
+from histories import lives
+from hypothesis import given
+from strategies import DAY, THOROUGH, Log
+from worlds import World, worlds
+
+from processors.conditions import Condition
+from processors.logic import any_of
+from processors.partition import Partition
+from processors.playbook import Playbook
+from processors.rules import Asked
+from processors.sops import Sop
+from schemas.profile import dump
+from schemas.records import Action, Fact
+from schemas.rules import payload_rules
+
+
+def always(condition: Condition) -> Condition:
+    """Return the condition as one that every event and every timer concerns."""
+    return replace(condition, denies_event=True)
+
+
+def asked_always(sop: Sop) -> Sop:
+    """Return the SOP with its edge and its journeys asked at every event and timer."""
+    bodies = {
+        version: replace(
+            body,
+            steps={
+                name: replace(step, watched=always(step.watched))
+                for name, step in body.steps.items()
+            },
+        )
+        for version, body in sop.bodies.items()
+    }
+    condition = None if sop.condition is None else always(sop.condition)
+    return replace(sop, condition=condition, bodies=bodies)
+
+
+def asking_everything(playbook: Playbook) -> Playbook:
+    """Return the playbook without its short cuts for journeys, edges and timers."""
+    sops = {name: asked_always(sop) for name, sop in playbook.sops.items()}
+    edges = tuple(sops[sop.name] for sop in playbook.edges)
+    return replace(
+        playbook,
+        sops=sops,
+        entries={
+            kind: tuple(sops[sop.name] for sop in opened)
+            for kind, opened in playbook.entries.items()
+        },
+        edges=edges,
+        edges_by_kind=dict.fromkeys(payload_rules(), edges),
+        edges_at_once=dict.fromkeys(payload_rules(), edges),
+        rules_by_clock=tuple(Asked(rule, None, frozenset()) for rule in playbook.rules),
+    )
+
+
+def run(playbook: Playbook, log: Log) -> tuple[list[str], list[Fact], list[Action]]:
+    """Apply the log at once and let the clock run on; return the dump, facts and actions."""
+    partition = Partition(playbook, {})
+    effects = [partition.apply(log), partition.advance(log[-1][1] + 20 * DAY)]
+    facts = [fact for each in effects for fact in each.facts]
+    return list(dump(partition.profiles)), facts, [a for each in effects for a in each.actions]
+
+
+@THOROUGH
+@given(world=worlds(), log=lives())
+def test_asking_only_what_is_concerned_changes_nothing(world: World, log: Log) -> None:
+    """Profiles, facts and actions are those of a fold that asks every SOP and rule each time."""
+    assert run(world.playbook, log) == run(asking_everything(world.playbook), log)
+
+
+def test_nothing_to_watch_holds_never() -> None:
+    """A journey without exits at a step that waits for nothing is moved by the clock alone."""
+    nothing = any_of([])
+    assert not nothing.concerns(None, {"segment"})
