@@ -27,7 +27,6 @@ from rich.table import Table
 from processors.bounds import profile_bound
 from processors.dedupe import remember, seen
 from processors.identity import event_hash
-from processors.journeys_bound import journeys_bound
 from processors.partition import Partition
 from processors.playbook import Playbook, compile_playbook
 from schemas.playbook import find_playbook
@@ -177,7 +176,7 @@ def main() -> None:
         job = prepare(name, given.events, given.people)
         got = measure(job, given.repeats)
         best, limit = max(got.rates), max(got.limits)
-        bounds = [profile_bound(each) + journeys_bound(each) for each in job.playbooks]
+        bounds = [profile_bound(each) for each in job.playbooks]
         table.add_row(
             name,
             *(f"{each:,.0f}" for each in (best, median(got.rates), limit)),
