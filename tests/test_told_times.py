@@ -1,5 +1,6 @@
 """Stories tell times by the playbook's clock, and say which key ended a journey."""
 
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,8 +9,9 @@ from journeys_people import DAY, Person, book, sop, step, when
 
 from processors.bounds import profile_bound
 from processors.playbook import compile_playbook
+from schemas.jsonlines import format_line
 from schemas.playbook import find_playbook
-from schemas.records import Fact
+from schemas.records import Fact, Touchpoint
 from schemas.shipped import shipped
 from streams.cli import cli
 from streams.cli.story import Teller
@@ -96,3 +98,20 @@ def test_show_says_how_large_a_profile_can_get(name: str) -> None:
     shown = CliRunner().invoke(cli, ["playbook", "show", name]).stdout
     bound = profile_bound(compile_playbook(find_playbook(name)))
     assert f"a profile takes at most {bound:,} bytes" in shown
+
+
+def test_a_correction_is_told_with_what_decided(tmp_path: Path) -> None:
+    """Ann's second order had happened before she was reminded, and the log learned of it after."""
+    first, second, arrived = (when(day) for day in ("2026-01-05", "2026-02-03", "2026-02-05"))
+    events = [
+        Touchpoint(f"a{number}", "ann", at, "order_paid",
+                   {"order_id": f"o{number}", "amount_minor": 4500, "currency": "USD"})
+        for number, at in enumerate((first, second))
+    ]  # fmt: skip
+    file = tmp_path / "late.jsonl"
+    file.write_text(f"{format_line(events[0])}\n{format_line(events[1], arrived)}\n")
+    for command in (["explain"], ["why-not", "--sop", "second-purchase"]):
+        told = CliRunner().invoke(cli, [*command, "--user", "ann", "--events", str(file)]).stdout
+        (line,) = (each for each in told.splitlines() if "action corrected" in each)
+        assert " -> second_order  by sops.second-purchase.exit_on [" in line
+        assert "requested_at=2026-02-04 00:00:00Z, occurred_at=2026-02-03 00:00:00Z" in line
