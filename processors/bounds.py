@@ -7,12 +7,14 @@ profile keeps it, at four bytes a character. Real profiles are some hundred byte
 from processors.consents import MARKS_AT_MOST
 from processors.corrections import TAKEN_AT_MOST
 from processors.draft import TEXT_AT_MOST
+from processors.funnels import Funnel
 from processors.identity import EVENT_HASH_BYTES
 from processors.journeys_act import SENDER_AT_MOST
 from processors.limits import LEDGER_AT_MOST
 from processors.orders import ORDERS_AT_MOST
 from processors.playbook import Playbook
 from processors.rules import KeptTags
+from processors.walks import EVENTS_AT_MOST
 from processors.windows import EVER, FUTURE_BUCKETS, Trail
 
 _NUMBER = 9
@@ -46,6 +48,7 @@ def profile_bound(playbook: Playbook) -> int:
         + kept * _ASSIGNED
         + len(playbook.machines) * 2 * _NAME
         + _journeys(playbook)
+        + sum(_walk(funnel) for funnel in playbook.funnels.values())
     )
 
 
@@ -57,6 +60,12 @@ def _journeys(playbook: Playbook) -> int:
         journeys += _JOURNEY + steps * (_NAME + _NUMBER)
     ledger = LEDGER_AT_MOST * _SENT if playbook.outreach.caps else 0
     return journeys + ledger + len(playbook.edges) * _NAME
+
+
+def _walk(funnel: Funnel) -> int:
+    day = (1 + len(funnel.steps)) * _NUMBER + 4
+    days = 1 if funnel.first else EVENTS_AT_MOST + 1
+    return _NAME + 5 * _NUMBER + EVENTS_AT_MOST * (3 * _NUMBER + 1) + days * day
 
 
 def _windows(playbook: Playbook) -> int:

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from processors.identity import fact_id
 from processors.playbook import Playbook
 from schemas.profile import Profile, Scalar, copied
-from schemas.records import Action, Fact
+from schemas.records import Action, Fact, Progress
 
 TEXT_AT_MOST = 256
 """Characters of a name, an id or a value that a profile keeps."""
@@ -20,6 +20,7 @@ class Outcome(NamedTuple):
     facts: list[Fact]
     actions: list[Action]
     verdict: Verdict
+    progress: list[Progress]
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on an event, not a fault of the program
@@ -77,6 +78,7 @@ class Draft:
         "facts",
         "playbook",
         "profile",
+        "progress",
         "tie",
         "whole",
     )
@@ -98,6 +100,7 @@ class Draft:
         self.tie = tie
         self.facts: list[Fact] = []
         self.actions: list[Action] = []
+        self.progress: list[Progress] = []
         self.whole = False
         self.changed: set[str] = set()
         self._turn = profile.turn
@@ -155,4 +158,4 @@ class Draft:
     def outcome(self, verdict: Verdict) -> Outcome:
         """Close the draft."""
         self.profile.turn = self._turn
-        return Outcome(self.profile, self.facts, self.actions, verdict)
+        return Outcome(self.profile, self.facts, self.actions, verdict, self.progress)

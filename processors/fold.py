@@ -16,6 +16,7 @@ from processors.settle import settle
 from processors.stages import restage, touch
 from processors.timers import Timer, TimerKind
 from processors.touches import WRITERS
+from processors.walks import walk_on
 from processors.windows import AHEAD_AT_MOST, HOUR, record
 from schemas.profile import Profile
 from schemas.records import Touchpoint
@@ -65,6 +66,7 @@ def fold(profile: Profile, touchpoint: Touchpoint, at: int, playbook: Playbook) 
     restage(draft)
     rescore(draft)
     settle(draft, touchpoint)
+    walk_on(draft, touchpoint)
     correct(draft, profile, touchpoint)
     follow(draft, profile, touchpoint)
     return draft.outcome("applied")

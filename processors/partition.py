@@ -63,12 +63,14 @@ class Partition:
         profiles: The profiles as they are now.
         clock: Stream clock in milliseconds: the greatest time seen.
         counts: The running account of the profiles.
+        funnels: Names of the funnels that it follows, by their definition.
     """
 
     def __init__(self, playbook: Playbook, profiles: dict[str, Profile]) -> None:
         self.profiles = profiles
         self.clock = 0
         self.counts = Counts()
+        self.funnels = {key: each.name for key, each in playbook.funnels.items()}
         self._playbook = playbook
         self._due = DueIndex()
         for user_id, profile in profiles.items():
@@ -137,6 +139,8 @@ class Partition:
         self.profiles[user_id] = effects.changed[user_id] = outcome.profile
         effects.facts += outcome.facts
         effects.actions += outcome.actions
+        for each in outcome.progress:
+            effects.progress[each.key] = each
 
     def _schedule(self, user_id: str, profile: Profile) -> None:
         due = next_due(profile, self._playbook)

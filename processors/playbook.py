@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from processors import rules, windows
+from processors.funnels import Funnel, compile_funnels, funnels_by_kind
 from processors.outreach import Outreach, compile_outreach
 from processors.points import Points, Tiers, compile_points, compile_tiers
 from processors.rules import Asked, Rule, compile_rules
@@ -51,6 +52,8 @@ class Playbook:
         points: What earns points; None without points.
         tiers: What gives a tier; None without tiers.
         earning: Kinds of events that may change points.
+        funnels: Funnels by their definition.
+        funnels_by_kind: Those that a kind of event may move.
     """
 
     name: str
@@ -78,6 +81,8 @@ class Playbook:
     points: Points | None
     tiers: Tiers | None
     earning: frozenset[str]
+    funnels: Mapping[str, Funnel]
+    funnels_by_kind: Mapping[str, tuple[Funnel, ...]]
 
 
 def compile_playbook(spec: PlaybookSpec) -> Playbook:
@@ -93,6 +98,7 @@ def compile_playbook(spec: PlaybookSpec) -> Playbook:
     edges = tuple(sop for sop in sops.values() if not sop.kinds)
     means = spec.rfm.means
     judged, given = compile_rules(spec), _built_in(spec)
+    funnels = compile_funnels(spec)
     asked = [
         *(each for rule in judged.values() for each in rule.conditions),
         *(each for sop in sops.values() for each in sop.conditions()),
@@ -123,6 +129,8 @@ def compile_playbook(spec: PlaybookSpec) -> Playbook:
         points=compile_points(spec.points) if spec.points else None,
         tiers=compile_tiers(spec.tiers) if spec.tiers else None,
         earning=frozenset(given["stage:tier"]),
+        funnels=funnels,
+        funnels_by_kind=funnels_by_kind(funnels),
     )
 
 

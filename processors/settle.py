@@ -75,3 +75,4 @@ def _retire(draft: Draft) -> None:
     profile.tallies = {k: v for k, v in profile.tallies.items() if k in playbook.window_keys}
     profile.machines = {k: v for k, v in profile.machines.items() if k in playbook.machines}
     profile.assigned = {k: v for k, v in profile.assigned.items() if k in playbook.tags}
+    profile.walks = {k: v for k, v in profile.walks.items() if k in playbook.funnels}

@@ -130,6 +130,27 @@ class Assigned(msgspec.Struct, frozen=True, array_like=True, gc=False):
     taken_by: str = ""
 
 
+class Walk(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A person's way through one funnel (``processors.walks``).
+
+    Attributes:
+        floor: Time from which the marks are complete; 0 from the first on.
+        sealed: Time before which an event comes too late to be sure.
+        entered: Time of the first event of all that meets the first step.
+        best: The day of entry with the best attempt.
+        marks: Time, conditions met and part of the id's hash of the events, in order.
+        days: By begin of the day of entry, the times of its best attempt's steps, sorted; of the
+            days before the floor the best one only.
+    """
+
+    floor: int = 0
+    sealed: int = 0
+    entered: int | None = None
+    best: int | None = None
+    marks: tuple[tuple[int, int, int], ...] = ()
+    days: tuple[tuple[int, tuple[int, ...]], ...] = ()
+
+
 class Profile(msgspec.Struct, omit_defaults=True, gc=False):
     """All that is known of one person.
 
@@ -166,6 +187,7 @@ class Profile(msgspec.Struct, omit_defaults=True, gc=False):
         judged: Version of the playbook that all rules were last evaluated with.
         sent: Actions that caps still count, oldest first (``processors.limits``).
         holding: SOPs whose condition of entry held last time, sorted: only its edge opens one.
+        walks: Ways through the playbook's funnels, by definition.
     """
 
     user_id: str
@@ -199,6 +221,7 @@ class Profile(msgspec.Struct, omit_defaults=True, gc=False):
     judged: int = 0
     sent: tuple[Sent, ...] = ()
     holding: tuple[str, ...] = ()
+    walks: dict[str, Walk] = {}
 
 
 copied: Callable[[Profile], Profile] = Profile.__copy__  # type: ignore[attr-defined]  # no stub
@@ -262,6 +285,7 @@ def canonical(profile: Profile) -> str:
         "judged": profile.judged,
         "sent": [msgspec.structs.asdict(each) for each in profile.sent],
         "holding": profile.holding,
+        "walks": _named(profile.walks),
     }
     return msgspec.json.encode(shown, order="sorted").decode()
 

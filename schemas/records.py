@@ -111,7 +111,12 @@ class Aggregate(msgspec.Struct, frozen=True, gc=False):
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False):
-    """How far a person has come in a funnel (``avro/funnel_progressed.avsc``)."""
+    """How far a person has come in a funnel, by day of entry (``avro/funnel_progressed.avsc``).
+
+    Where it is not ``exact`` it says only that the person's events of this day, and of the days a
+    window before it, have to be looked at. Without a person it says from where on the funnel was
+    followed in its partition: ``version`` is the offset of the first touch.
+    """
 
     funnel: str
     definition: str
@@ -119,10 +124,11 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     day: int
     reached: int
     times: list[int]
+    best: bool
     exact: bool
     version: int
 
     @property
     def key(self) -> str:
         """The key of its record: a later version of the same progress has the same."""
-        return f"{self.funnel}/{self.definition}/{self.day}/{self.user_id}"
+        return f"{self.definition}/{self.day}/{'exact' if self.exact else 'unsure'}/{self.user_id}"

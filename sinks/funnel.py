@@ -93,7 +93,7 @@ def run_funnel(
     params = Params()
     sql = f"SELECT {_STEPS} FROM ({paths(funnel, params, share=share)})"
     ((people, times),) = ask(warehouse, sql, params, limits)
-    return _result(funnel, people, times, share)
+    return result_of(funnel, people, times, share)
 
 
 def run_funnel_by(
@@ -109,7 +109,7 @@ def run_funnel_by(
         SELECT value, {_STEPS} FROM ({paths(funnel, params, by=by)})
         GROUP BY value ORDER BY count() DESC, value"""
     rows = ask(warehouse, sql, params, limits)
-    return {value: _result(funnel, people, times, 1.0) for value, people, times in rows}
+    return {value: result_of(funnel, people, times, 1.0) for value, people, times in rows}
 
 
 def funnel_trend(
@@ -126,7 +126,7 @@ def funnel_trend(
             toDate(fromUnixTimestamp64Milli({time_of("path[1]")}, 'UTC'), {zone}) AS day
         FROM ({paths(funnel, params)}) GROUP BY day ORDER BY day"""
     rows = ask(warehouse, sql, params, limits)
-    return {day: _result(funnel, people, times, 1.0) for people, times, day in rows}
+    return {day: result_of(funnel, people, times, 1.0) for people, times, day in rows}
 
 
 def fell_out(
@@ -157,9 +157,10 @@ def fell_out(
     return [FellOut(*row) for row in ask(warehouse, sql, params, limits)]
 
 
-def _result(
+def result_of(
     funnel: Funnel, people: list[int], times: list[list[int]], share: float
 ) -> FunnelResult:
+    """Return the answer of these counts by step, and these medians and p90 from step to step."""
     counts = [*people, *[0] * (len(funnel.steps) - len(people))]
     unknown: list[list[int] | list[None]] = [[None, None]] * len(funnel.steps)
     quantiles = [*unknown[:1], *times, *unknown]

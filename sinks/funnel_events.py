@@ -6,6 +6,8 @@ which conditions the event meets (21) and whether it is a touch with a value for
 
 # ruff: noqa: S608 - names are of this package, values are parameters
 
+from collections.abc import Sequence
+
 from sinks.condition import field_text
 from sinks.funnel_spec import MOST_CONDITIONS, Breakdown, Funnel, StepField, Touch
 from sinks.sql import NOT_TOUCHES, Params
@@ -27,7 +29,13 @@ def meets(event: str, bits: int) -> str:
 
 
 def people(
-    funnel: Funnel, params: Params, share: float, by: Breakdown | None, *, named: bool
+    funnel: Funnel,
+    params: Params,
+    share: float,
+    by: Breakdown | None,
+    *,
+    named: bool,
+    only: Sequence[int] = (),
 ) -> str:
     """Return the SQL of one row for each person: ``events``, and for a breakdown more.
 
@@ -35,6 +43,7 @@ def people(
     of them with a value for the breakdown, too), ``found`` and ``found_values`` in no order.
     """
     person = "user_id" if named else "cityHash64(user_id)"
+    among = f"AND cityHash64(user_id) IN {params.hashes(only)}" if only else ""
     steps = f"arrayFilter(x -> {meets('x', STEP_BITS)}, touches)"
     events = steps if isinstance(by, Touch) and funnel.order != "strict" else "touches"
     # Of a repeated event the first in the log stays. Few people have one: `if` computes for those.
@@ -66,6 +75,7 @@ def people(
                     FROM touchpoints
                     WHERE {_wanted(funnel, by, params)}
                       AND cityHash64(user_id) <= {params.hash(min(int(share * 2**64), WHOLE))}
+                      {among}
                     GROUP BY person
                 )
             )
@@ -101,6 +111,12 @@ def _wanted(funnel: Funnel, by: Breakdown | None, params: Params) -> str:
         wanted.append("mask != 0")
     if funnel.since is not None and funnel.entry == "latest" and not isinstance(by, Touch):
         wanted.append(f"toUnixTimestamp64Milli(occurred_at) >= {params.whole(funnel.since)}")
+    if funnel.lateness_ms is not None:
+        late = f"appended_at - toIntervalMillisecond({params.whole(funnel.lateness_ms)})"
+        wanted.append(f"(occurred_at >= {late} OR backfill)")
+        wanted.append(
+            "(partition, offset) NOT IN (SELECT source_partition, source_offset FROM dead_letters)"
+        )
     if funnel.until is not None:
         end = params.whole(funnel.until + funnel.window_ms)
         wanted.append(f"toUnixTimestamp64Milli(occurred_at) < {end}")

@@ -14,6 +14,8 @@ to x if, for each union of T of them, at least k - K + T events up to x meet one
 
 # ruff: noqa: S608 - names are of this package, values are parameters
 
+from collections.abc import Sequence
+
 from schemas.rules import END_OF_TIME
 from sinks.condition import Condition
 from sinks.funnel_events import TIME, TOUCH_BIT, meets, people, time_of
@@ -34,17 +36,18 @@ def paths(
     share: float = 1.0,
     by: Breakdown | None = None,
     named: bool = False,
+    only: Sequence[int] = (),
 ) -> str:
     """Return the SQL of one row for each person who entered.
 
     Columns: ``person`` (the hash of the id, or the id where ``named``), ``path`` (the numbers of
     the attempt's events, one for each step reached), and ``value`` of the breakdown, NULL where a
-    person has none.
+    person has none. With ``only``, of the people with these hashes.
     """
     path = _any_order(funnel, params) if funnel.order == "any" else _chain(funnel, params)
     return f"""
         SELECT person, path, {_value(by)} AS value
-        FROM (SELECT *, {path} FROM ({people(funnel, params, share, by, named=named)}))
+        FROM (SELECT *, {path} FROM ({people(funnel, params, share, by, named=named, only=only)}))
         WHERE notEmpty(path)"""
 
 

@@ -63,6 +63,10 @@ class Funnel:
         exclusions: What must not come between two steps.
         since: Milliseconds since 1970; entries before it do not count.
         until: Entries from it on do not count.
+        definition: What the live rows of the funnel are kept under; empty for one that is not kept.
+        lateness_ms: Leave out what the live profile does not apply: touches that were appended
+            longer than this after they occurred and are not backfill, and dead letters. None
+            counts every touch.
     """
 
     name: str
@@ -73,6 +77,8 @@ class Funnel:
     exclusions: tuple[Exclusion, ...] = ()
     since: int | None = None
     until: int | None = None
+    definition: str = ""
+    lateness_ms: int | None = None
 
     def __post_init__(self) -> None:
         if not self.steps:

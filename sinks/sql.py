@@ -1,5 +1,6 @@
 """Pieces that the queries share: parameters that are never written into the SQL, and limits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,10 @@ class Params:
     def hash(self, value: int) -> str:
         """Take an unsigned integer of 64 bits; return its place."""
         return self._place(value, "UInt64")
+
+    def hashes(self, values: Sequence[int]) -> str:
+        """Take unsigned integers of 64 bits; return the place of their array."""
+        return self._place(tuple(values), "Array(UInt64)")
 
     def real(self, value: float) -> str:
         """Take a number; return its place."""

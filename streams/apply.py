@@ -70,6 +70,7 @@ class BatchApplier:
                 effects = shard.partition.apply(touchpoints)
                 for index, reason, detail in effects.rejected:
                     dead.append(_bury(sources[index], reason, detail))
+                effects.progress |= {each.key: each for each in shard.newly_followed()}
                 await self._deliver(
                     partition, shard, effects, dead, self._ledger(shard, records, dead)
                 )
@@ -155,6 +156,7 @@ class BatchApplier:
             duplicates=counts.duplicates,
             late=counts.late,
             holes=before.holes + offset - before.offset - len(new),
+            followed=shard.followed(),
         )
 
     async def _deliver(

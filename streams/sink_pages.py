@@ -10,11 +10,10 @@ from faust.types import TP
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.playbook import find_playbook
-from sinks.funnel import run_funnel
 from sinks.summary import latest_dead_letters, rows_by_table
 from sinks.warehouse import Warehouse
 from streams.faust_app import App
-from streams.funnels import UnknownFunnel, find_funnel
+from streams.funnels import UnknownFunnel, choose_source, count_steps, describe_source, find_funnel
 from streams.metrics import SinkMetrics
 from streams.settings import Settings
 from streams.sink_buffer import SinkBuffer
@@ -72,10 +71,13 @@ def add_sink_pages(
 
     @app.page("/funnel/{name}")  # type: ignore[untyped-decorator]
     async def funnel(_web: Any, _request: Request, name: str) -> Response:
-        """Answer a funnel of the playbook: people by step."""
+        """Answer a funnel of the playbook: people by step, from live rows where they can tell."""
+        playbook = find_playbook(settings.playbook)
         try:
-            query = find_funnel(find_playbook(settings.playbook), name)
+            query = find_funnel(playbook, name)
         except UnknownFunnel as error:
             return json_response({"error": str(error)}, status=404)
-        result = await asyncio.to_thread(run_funnel, warehouse, query)
-        return json_response({"funnel": name, "steps": [step._asdict() for step in result.steps]})
+        source = await asyncio.to_thread(choose_source, warehouse, playbook, query)
+        result = await asyncio.to_thread(count_steps, warehouse, query, source)
+        steps = [step._asdict() for step in result.steps]
+        return json_response({"funnel": name, "steps": steps, "source": describe_source(source)})

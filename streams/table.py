@@ -16,6 +16,7 @@ import msgspec
 from processors.partition import Counts, Partition
 from processors.playbook import Playbook
 from schemas.profile import Profile, decode, encode
+from schemas.records import Progress
 
 LEDGER_KEY = b""
 _OFFSET = struct.Struct(">q")
@@ -42,6 +43,8 @@ class Ledger(msgspec.Struct, frozen=True, array_like=True):
     """How many of those that are counted came too late."""
     holes: int = 0
     """How many offsets hold no record: marks of transactions, what was aborted or compacted."""
+    followed: dict[str, int] = {}
+    """By the definition of a funnel, the offset of the first record that it was followed at."""
 
     @property
     def unaccounted(self) -> int:
@@ -71,6 +74,20 @@ class Shard:
         """How many records the profiles have counted, those of a batch in hand included."""
         counts = self.partition.counts
         return counts.applied + counts.duplicates + counts.late
+
+    def followed(self) -> dict[str, int]:
+        """Return what the ledger says of the playbook's funnels; new ones begin where it ends."""
+        begin = max(self.ledger.offset, *self.ahead.values(), -1) + 1
+        known = self.ledger.followed
+        return {each: known.get(each, begin) for each in self.partition.funnels}
+
+    def newly_followed(self) -> list[Progress]:
+        """Return the records that say from which touch on new funnels are followed."""
+        return [
+            Progress(name, key, "", 0, 0, [], best=False, exact=True, version=self.followed()[key])
+            for key, name in self.partition.funnels.items()
+            if key not in self.ledger.followed
+        ]
 
     def settle(self, ledger: Ledger) -> None:
         """Take over the ledger of a write that is durable."""

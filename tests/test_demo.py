@@ -37,6 +37,7 @@ def test_the_demonstration_shows_the_figures_of_the_raw_file(figures: Any) -> No
     assert sum(row["people"] for row in segments) == len(customers)
     assert sum(row["orders"] for row in segments) == sum(each.frequency for each in customers)
     assert sum(row["revenue_minor"] for row in segments) == sum(each.cents for each in customers)
+    assert figures["funnel"]["source"]["from"] == "live rows"
     people = [step["people"] for step in figures["funnel"]["steps"]]
     assert people == oracle.funnel_counts(3, timedelta(days=90))
     assert figures["actions"] == len(oracle.reminded(timedelta(days=30)))

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,10 +16,14 @@ import pytest
 from the_line import TheLine, await_account, dump, the_line
 
 from schemas.jsonlines import format_line
+from schemas.playbook import find_playbook
+from sinks.funnel import run_funnel
+from sinks.warehouse import open_warehouse
 from streams.broken import broken_records
 from streams.cdnow import read_purchases, to_touchpoints
 from streams.cli.demo import await_sink
 from streams.cli.pages import read_json
+from streams.funnels import find_funnel
 
 TODAY = date(2025, 6, 30)  # Kafka refuses record times in the future
 pytestmark = pytest.mark.kafka
@@ -32,7 +37,7 @@ class Run:
     published: int
     account: dict[str, int]
     profiles: list[str]
-    funnel: list[int]
+    funnel: dict[str, Any]
     rows: dict[str, int]
 
 
@@ -51,10 +56,9 @@ def run(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
                     publisher.publish_raw(record.key, record.value)
             found = await_account([worker], published)
             await_sink(worker, sink)
-            funnel = read_json(f"{sink.url}/funnel/repeat-purchase")["steps"]
+            funnel = read_json(f"{sink.url}/funnel/repeat-purchase")
             rows = read_json(f"{sink.url}/tables")
-        people = [step["people"] for step in funnel]
-        yield Run(line, published, found, dump([worker]), people, rows)
+        yield Run(line, published, found, dump([worker]), funnel, rows)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +96,18 @@ def test_each_customer_has_the_figures_of_the_raw_file(run: Run) -> None:
 
 def test_the_funnel_counts_what_the_raw_file_has(run: Run) -> None:
     """First, second and third purchase within 90 days equal a plain count of the file."""
-    assert run.funnel == oracle.funnel_counts(3, timedelta(days=90))
+    people = [step["people"] for step in run.funnel["steps"]]
+    assert people == oracle.funnel_counts(3, timedelta(days=90))
+
+
+def test_the_worker_kept_the_funnel_and_it_is_the_one_of_the_raw_touches(run: Run) -> None:
+    """All was answered from live rows, nobody from raw touches, and both answers are the same."""
+    assert run.funnel["source"]["from"] == "live rows"
+    assert run.funnel["source"]["people_from_raw_touches"] == 0
+    query = find_funnel(find_playbook(run.line.settings.playbook), "repeat-purchase")
+    with closing(open_warehouse(run.line.settings.warehouse)) as warehouse:
+        raw = run_funnel(warehouse, query)
+    assert run.funnel["steps"] == [step._asdict() for step in raw.steps]
 
 
 def test_a_reminder_goes_to_whoever_did_not_come_back(run: Run) -> None:

@@ -103,7 +103,7 @@ AGGREGATE = Aggregate(
     orders=[-1, -1],
     revenue_minor=[-(2**40), -(2**40)],
 )
-PROGRESS = Progress("trial", "d1", "u1", AT, 2, [AT + 1, AT + 2], exact=False, version=7)
+PROGRESS = Progress("trial", "d1", "u1", AT, 2, [AT + 1, AT + 2], best=True, exact=True, version=7)
 DEAD_LETTER = DeadLetter("touchpoints", 1, 5, AT, "truncated", "it ends early", None, b"\x00\xff")
 
 

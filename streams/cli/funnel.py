@@ -1,6 +1,7 @@
 """``touchline funnel``: how many people took each step, of the playbook's funnels or ad hoc."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ from rich.table import Table
 
 from schemas.playbook import PlaybookSpec, find_playbook
 from sinks.funnel import FunnelResult, fell_out, funnel_trend, run_funnel, run_funnel_by
+from sinks.funnel_live import LiveFunnel, NotLive, live_fell_out, live_trend, run_live
 from sinks.funnel_spec import Breakdown, Exclusion, Funnel, Step, StepField, Touch
 from sinks.warehouse import Limits, Warehouse
 from streams.cli.asking import (
@@ -25,7 +27,7 @@ from streams.cli.asking import (
 )
 from streams.cli.output import json_option, load_settings, out, print_json, settings_options
 from streams.cli.pages import read_json
-from streams.funnels import find_funnel
+from streams.funnels import choose_source, describe_source, find_funnel
 
 
 def _exclusion(text: str) -> Exclusion:
@@ -99,6 +101,11 @@ def _breakdown(text: str) -> Breakdown:
     default=1.0,
     help="Share of people to look at, such as 0.1; the error is stated.",
 )
+@click.option(
+    "--ad-hoc",
+    is_flag=True,
+    help="Answer a funnel of the playbook from raw touches, not from the rows that workers keep.",
+)
 @timezone_option
 @click.option(
     "--seconds",
@@ -127,7 +134,7 @@ def funnel(name: str | None, url: str | None, as_json: bool, **options: Any) -> 
     elif name or options["steps"]:
         query = _query(playbook, name, options)
         with opened(settings) as warehouse:
-            answer = _ask(warehouse, query, options, options["timezone"] or playbook.timezone)
+            answer = _ask(warehouse, playbook, query, options)
     else:
         for spec in playbook.funnels:
             click.echo(f"{spec.name}: " + " -> ".join(step.name for step in spec.steps))
@@ -157,24 +164,61 @@ def _query(playbook: PlaybookSpec, name: str | None, options: dict[str, Any]) ->
     )
 
 
-def _ask(warehouse: Warehouse, query: Funnel, options: dict[str, Any], zone: str) -> dict[str, Any]:
-    limits = Limits(seconds=options["seconds"])
-    if options["fell_out"]:
-        people = fell_out(
-            warehouse, query, options["fell_out"], count=options["limit"], limits=limits
+def _ask(
+    warehouse: Warehouse, playbook: PlaybookSpec, query: Funnel, options: dict[str, Any]
+) -> dict[str, Any]:
+    limits, step = Limits(seconds=options["seconds"]), options["fell_out"]
+    source = _source(warehouse, playbook, query, options)
+    answer: dict[str, Any] = {"funnel": query.name, "source": describe_source(source)}
+    if step:
+        count = options["limit"]
+        people = (
+            live_fell_out(warehouse, source, step, count=count, limits=limits)
+            if isinstance(source, LiveFunnel)
+            else fell_out(warehouse, query, step, count=count, limits=limits)
         )
-        return {"funnel": query.name, "fell_out": [person._asdict() for person in people]}
-    whole = run_funnel(warehouse, query, share=options["share"], limits=limits)
-    answer: dict[str, Any] = {"funnel": query.name, "steps": steps_of(whole)}
+        return answer | {"fell_out": [person._asdict() for person in people]}
+    whole = (
+        run_live(warehouse, source, limits=limits)
+        if isinstance(source, LiveFunnel)
+        else run_funnel(warehouse, query, share=options["share"], limits=limits)
+    )
+    answer["steps"] = steps_of(whole)
     if options["share"] < 1:
         answer["sample"] = options["share"]
     if options["by"]:
         parts = checked(lambda: run_funnel_by(warehouse, query, options["by"], limits=limits))
         answer["by"] = [{"value": value, "steps": steps_of(part)} for value, part in parts.items()]
     if options["trend"]:
-        days = funnel_trend(warehouse, query, timezone=zone, limits=limits)
+        zone = options["timezone"] or playbook.timezone
+        days = (
+            live_trend(warehouse, source, timezone=zone, limits=limits)
+            if isinstance(source, LiveFunnel)
+            else funnel_trend(warehouse, query, timezone=zone, limits=limits)
+        )
         answer["trend"] = [{"day": str(day), "steps": steps_of(part)} for day, part in days.items()]
     return answer
+
+
+def _source(
+    warehouse: Warehouse, playbook: PlaybookSpec, query: Funnel, options: dict[str, Any]
+) -> LiveFunnel | NotLive:
+    if options["ad_hoc"]:
+        return NotLive("as asked")
+    if options["by"] or options["share"] < 1:
+        return NotLive("live rows know neither breakdowns nor samples")
+    return choose_source(warehouse, playbook, query, Limits(seconds=options["seconds"]))
+
+
+def _said(source: dict[str, Any]) -> str:
+    """Say in a line what an answer is from."""
+    if "why" in source:
+        return f"From {source['from']}: {source['why']}."
+    moved = datetime.fromtimestamp(source["moved_at"] / 1000, UTC).isoformat(" ", "seconds")
+    raw = source["people_from_raw_touches"]
+    return f"From {source['from']}, moved last at {moved}" + (
+        f"; {raw:,} people from raw touches." if raw else "."
+    )
 
 
 def steps_of(result: FunnelResult) -> list[dict[str, Any]]:
@@ -186,8 +230,10 @@ def _draw(answer: dict[str, Any]) -> None:
     if "fell_out" in answer:
         rows = [tuple(person.values()) for person in answer["fell_out"]]
         out.print(table("fell out", ("user", "entered at (ms)", "last event at (ms)"), rows))
+        out.print(_said(answer["source"]))
         return
     out.print(funnel_table(answer))
+    out.print(_said(answer["source"]))
     for kind, key in (("by", "value"), ("trend", "day")):
         if kind in answer:
             out.print(_parts_table(answer["steps"], answer[kind], key))

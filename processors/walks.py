@@ -1,0 +1,229 @@
+"""A person's walk through each funnel, kept so that its answer is known after every event.
+
+For each day of entry the answer is the best attempt of that day, and the person's own is the best
+of all days. An event can only change the days of the entries whose window it lies in: those are
+worked out again from the marks, as far back as an event that is not late can reach. What is older
+is settled. Where the memory is too short to be sure (a backfill of long ago, more marks than are
+kept), the walk says so, and whoever asks has to look at the events themselves.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import pairwise
+
+from processors.draft import Draft
+from processors.funnels import Funnel, Mark
+from schemas.profile import Walk
+from schemas.records import Progress, Touchpoint
+
+EVENTS_AT_MOST = 128
+"""Events that a walk keeps; of more the oldest go."""
+_LONGEST_DAY = 48 * 3_600_000
+"""More than the length of any local day, clock changes included."""
+_TIE_BITS = 32
+
+Days = dict[int, tuple[int, ...]]
+
+
+def walk_on(draft: Draft, touchpoint: Touchpoint) -> None:
+    """Move the person on in every funnel that the event is about."""
+    for funnel in draft.playbook.funnels_by_kind.get(touchpoint.kind, ()):
+        mask = funnel.mask(touchpoint)
+        if mask:
+            _walk(draft, funnel, (touchpoint.occurred_at, mask, draft.tie >> _TIE_BITS))
+
+
+def _walk(draft: Draft, funnel: Funnel, mark: Mark) -> None:
+    profile, (at, mask, _) = draft.profile, mark
+    walk = profile.walks.get(funnel.definition, Walk())
+    if funnel.first and walk.entered is not None and at > walk.entered + funnel.window:
+        return  # a first entry only ever moves back
+    place = bisect_left(walk.marks, (at + 1,))
+    if _repeats(walk.marks, place, mark):
+        return
+    if at - funnel.window - _LONGEST_DAY < walk.floor or at < walk.sealed:
+        _say(draft, funnel, funnel.day(at)[0], (), exact=False)
+    marks = walk.marks
+    if at >= walk.floor:
+        marks = (*marks[:place], mark, *marks[place:])
+    known = dict(walk.days)
+    entered = walk.entered
+    if mask & funnel.bits[0] and (entered is None or at < entered):
+        entered = at
+    if funnel.first:
+        found = _of_first_entry(funnel, marks, walk, entered)
+    else:
+        found = dict(_of_days(funnel, marks, walk.floor, mark, known))
+    found = {day: times for day, times in found.items() if times != known.get(day, ())}
+    days, best = walk.days, walk.best
+    if found:
+        now = {day: times for day, times in (known | found).items() if times}
+        best = _best_of(known, now, found, best)
+        _announce(draft, funnel, known, now, (walk.best, best), found)
+        days = tuple(sorted(now.items()))
+    kept = Walk(walk.floor, walk.sealed, entered, best, marks, days)
+    profile.walks = {**profile.walks, funnel.definition: _trimmed(funnel, kept, draft.at)}
+
+
+def _repeats(marks: tuple[Mark, ...], place: int, mark: Mark) -> bool:
+    """Tell whether the very event is there: the profile may no longer know that it was seen."""
+    while place and marks[place - 1][0] == mark[0]:
+        place -= 1
+        if marks[place] == mark:
+            return True
+    return False
+
+
+def _of_first_entry(
+    funnel: Funnel, marks: tuple[Mark, ...], walk: Walk, entered: int | None
+) -> Days:
+    """Return the attempt of the one entry, and nothing for the day of the one that was before."""
+    found: Days = {}
+    if walk.entered is not None and walk.entered != entered:
+        found[funnel.day(walk.entered)[0]] = ()
+    if entered is not None and entered >= walk.floor:
+        begin, end = funnel.day(entered)
+        place = bisect_left(marks, (entered,))
+        while not marks[place][1] & funnel.bits[0]:
+            place += 1
+        found[begin] = _times(marks, funnel.attempt(marks, begin, end, place))
+    return found
+
+
+def _of_days(
+    funnel: Funnel, marks: tuple[Mark, ...], floor: int, mark: Mark, known: Days
+) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Yield the best attempt of each day of entry that the event can change, where it is sure."""
+    at, mask, _ = mark
+    if mask == funnel.enters and marks[-1:] == (mark,):
+        begin, _ = funnel.day(at)
+        if begin >= floor and len(known.get(begin, ())) < 2:  # noqa: PLR2004 - an entry is one step
+            yield begin, (at,)
+        return
+    reach = 0 if mask == funnel.enters else funnel.window
+    begin = end = -1
+    for place in range(bisect_left(marks, (at - reach,)), len(marks)):
+        entry, bits, _ = marks[place]
+        if entry > at:
+            break
+        if bits & funnel.bits[0] and not begin <= entry < end:
+            begin, end = funnel.day(entry)
+            if begin >= floor:
+                yield begin, _times(marks, funnel.attempt(marks, begin, end))
+
+
+def _times(marks: tuple[Mark, ...], places: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(marks[place][0] for place in places)
+
+
+def _best_of(known: Days, now: Days, found: Days, before: int | None) -> int | None:
+    """Return the day with the best attempt; all are compared only if the best has become worse."""
+    if before is None or before not in found:
+        some = [day for day in (before, *found) if day in now]
+    elif before in now and _rank(now[before]) > _rank(known[before]):
+        some = [day for day in found if day in now]
+    else:
+        some = list(now)
+    return max(some, key=lambda day: _rank(now[day]), default=None)
+
+
+def _announce(
+    draft: Draft,
+    funnel: Funnel,
+    known: Days,
+    now: Days,
+    bests: tuple[int | None, int | None],
+    found: Days,
+) -> None:
+    """State every day whose answer is another one, and the step that was newly reached."""
+    before, best = bests
+    changed = [*found]
+    if before != best:
+        changed += [day for day in bests if day is not None and day not in found]
+    for day in changed:
+        _say(draft, funnel, day, now.get(day, ()), best=day == best)
+    grown = [times for day, times in found.items() if len(times) > len(known.get(day, ()))]
+    farthest = max(grown, key=_rank, default=())
+    if len(farthest) > 1:  # an entry says no more than its touch
+        draft.fact(
+            "funnel_step_reached",
+            funnel.name,
+            old=funnel.steps[len(farthest) - 2],
+            new=funnel.steps[len(farthest) - 1],
+            rule=f"funnels.{funnel.name}",
+            values={
+                "step": str(len(farthest)),
+                "entered_at": str(farthest[0]),
+                "reached_at": str(farthest[-1]),
+            },
+        )
+
+
+def _rank(times: tuple[int, ...]) -> tuple[int, int]:
+    return len(times), times[0]
+
+
+def _say(
+    draft: Draft,
+    funnel: Funnel,
+    day: int,
+    times: tuple[int, ...],
+    *,
+    exact: bool = True,
+    best: bool = False,
+) -> None:
+    profile = draft.profile
+    draft.progress.append(
+        Progress(
+            funnel.name,
+            funnel.definition,
+            profile.user_id,
+            day,
+            len(times),
+            list(times),
+            best,
+            exact,
+            profile.applied,
+        )
+    )
+
+
+def _trimmed(funnel: Funnel, walk: Walk, now: int) -> Walk:
+    """Return the walk without what no event that is not late can change, and bounded."""
+    marks, floor, sealed = walk.marks, walk.floor, walk.sealed
+    horizon = now - funnel.lateness - funnel.window - _LONGEST_DAY
+    if marks and marks[0][0] < horizon:
+        floor = max(floor, horizon)
+    if len(marks) > EVENTS_AT_MOST and not funnel.first:
+        marks, sealed = _thinned(funnel, marks, sealed, now - funnel.lateness)
+    if len(marks) > EVENTS_AT_MOST:
+        # A quarter at once, so that a long history does not pay for this at each event.
+        floor = max(floor, marks[-EVENTS_AT_MOST * 3 // 4 - 1][0] + 1)
+    if (floor, sealed) == (walk.floor, walk.sealed):
+        return walk
+    days = walk.days[bisect_left(walk.days, (floor,)) :]
+    settled = max(walk.days[: -len(days) or None], key=lambda day: _rank(day[1]), default=None)
+    days = days if settled is None else (settled, *days)
+    return Walk(floor, sealed, walk.entered, walk.best, marks[bisect_left(marks, (floor,)) :], days)
+
+
+def _thinned(
+    funnel: Funnel, marks: tuple[Mark, ...], sealed: int, until: int
+) -> tuple[tuple[Mark, ...], int]:
+    """Leave out each entry that the next event repeats on the same day, before ``until``.
+
+    Whatever comes later, the second of the two enters as far and later. That is so as long as
+    nothing comes between them: from now on no event may, or the walk is not sure any more.
+    """
+    kept: list[Mark] = []
+    begin = end = -1
+    for mark, following in pairwise(marks):
+        at = mark[0]
+        if mark[1] == following[1] == funnel.enters and following[0] < until:
+            if not begin <= at < end:
+                begin, end = funnel.day(at)
+            if following[0] < end:
+                sealed = max(sealed, following[0] + 1)
+                continue
+        kept.append(mark)
+    return (*kept, marks[-1]), sealed

@@ -1,0 +1,138 @@
+"""What the fold keeps of a person's way through funnels: enough, bounded, and only where due."""
+
+from random import Random
+
+import pytest
+from funnel_worlds import FUNNELS, HOUR, START, playbook
+
+from processors.bounds import profile_bound
+from processors.partition import Effects, Partition
+from processors.playbook import compile_playbook
+from processors.walks import EVENTS_AT_MOST
+from schemas.playbook import PlaybookSpec
+from schemas.profile import Profile, encode
+from schemas.records import Touchpoint
+
+DAY = 24 * HOUR
+MONTHS = [{**FUNNELS[0], "name": "months", "window": "60d"}]
+
+
+def touch(number: int, at: int, kind: str = "page_viewed", **payload: object) -> Touchpoint:
+    """Return an event of ann."""
+    fields = {"page": "x"} if kind == "page_viewed" else {}
+    return Touchpoint(f"e{number}", "ann", at, kind, fields | payload)
+
+
+def folded(spec: PlaybookSpec, *events: Touchpoint) -> tuple[Profile, Effects]:
+    """Apply events as they occur; return ann and what it caused."""
+    partition = Partition(compile_playbook(spec), {})
+    effects = partition.apply((event, event.occurred_at) for event in events)
+    return partition.profiles["ann"], effects
+
+
+def test_three_views_a_day_for_months_are_kept_exactly_in_little_room() -> None:
+    """Entries that say the same go first: nobody has to look at this person's raw touches."""
+    views = [touch(n, START + n * 8 * HOUR) for n in range(400)]
+    order = {"order_id": "o", "amount_minor": 1, "currency": "USD"}
+    steps = [
+        touch(900, views[-1].occurred_at + 1, "friend_added"),
+        touch(901, views[-1].occurred_at + 2, "order_paid", **order),
+    ]
+    profile, effects = folded(playbook(MONTHS), *views, *steps)
+    (walk,) = profile.walks.values()
+    assert len(walk.marks) <= EVENTS_AT_MOST
+    assert all(row.exact for row in effects.progress.values())
+    (best,) = [row for row in effects.progress.values() if row.best]
+    last = views[-1].occurred_at
+    assert best.times == [last, last + 1, last + 2]
+
+
+def test_the_worst_of_histories_stays_within_the_bound() -> None:
+    """Everything meets steps, in disorder and ahead: the row never exceeds the bound."""
+    random, spec = Random(3), playbook()  # noqa: S311 - test data
+    compiled = compile_playbook(spec)
+    partition = Partition(compiled, {})
+    for number in range(3_000):
+        at = START + number * HOUR // 3
+        kind = random.choice(("page_viewed", "friend_added", "order_paid"))
+        payload = {"order_id": f"o{number}", "amount_minor": 150, "currency": "USD"}
+        when = at + random.choice((0, -HOUR, -5 * HOUR, HOUR))
+        partition.apply([(touch(number, when, kind, **payload), at)])
+        if not number % 50:
+            assert len(encode(partition.profiles["ann"])) < profile_bound(compiled)
+    walks = partition.profiles["ann"].walks.values()
+    assert max(len(walk.marks) for walk in walks) > EVENTS_AT_MOST / 2
+
+
+def test_backfill_of_long_ago_is_said_to_be_unsure() -> None:
+    """The memory that it would need is gone, and the row that says so stays beside the others."""
+    late = Touchpoint("late", "ann", START, "friend_added", {}, backfill=True)
+    log = [(touch(n, START + n * DAY), START + n * DAY) for n in range(100)]
+    partition = Partition(compile_playbook(playbook(FUNNELS[:1])), {})
+    rows = partition.apply([*log, (late, START + 100 * DAY)]).progress.values()
+    (unsure,) = [row for row in rows if not row.exact]
+    assert (unsure.reached, unsure.times, unsure.best) == (0, [], False)
+    assert START - DAY < unsure.day <= START
+    assert sum(row.best for row in rows) == 1
+
+
+def test_a_step_newly_reached_is_a_fact() -> None:
+    """From the second step on; a step taken again on the same day is none."""
+    events = [
+        touch(1, START),
+        touch(2, START + HOUR, "friend_added"),
+        touch(3, START + 2 * HOUR, "friend_added"),
+    ]
+    _, effects = folded(playbook(FUNNELS[:1]), *events)
+    (fact,) = [fact for fact in effects.facts if fact.kind == "funnel_step_reached"]
+    assert (fact.subject, fact.old, fact.new, fact.cause_id) == ("plain", "view", "friend", "e2")
+    assert fact.values["reached_at"] == str(START + HOUR)
+
+
+def test_an_event_of_no_step_leaves_the_walks_as_they_were() -> None:
+    """Neither is anything said nor the profile's part written anew."""
+    compiled = compile_playbook(playbook(FUNNELS[:1]))
+    partition = Partition(compiled, {})
+    partition.apply([(touch(1, START), START)])
+    before = partition.profiles["ann"].walks
+    effects = partition.apply([(touch(2, START + 1, "content_shared"), START + 1)])
+    assert partition.profiles["ann"].walks is before
+    assert not effects.progress
+
+
+def test_what_a_new_version_no_longer_counts_is_forgotten() -> None:
+    """A changed window is another funnel; the walk through the old one goes."""
+    partition = Partition(compile_playbook(playbook(FUNNELS[:1])), {})
+    partition.apply([(touch(1, START), START)])
+    spec = playbook([{**FUNNELS[0], "window": "21h"}]).model_copy(update={"version": 2})
+    after = Partition(compile_playbook(spec), partition.profiles)
+    after.apply([(touch(2, START + 1), START + 1)])
+    assert after.profiles["ann"].walks.keys() == compile_playbook(spec).funnels.keys()
+
+
+def test_a_definition_is_what_is_counted() -> None:
+    """Names change nothing; steps, checks, windows, the zone and the lateness do."""
+
+    def definition(zone: str = "UTC", lateness: int = 0, **changes: object) -> str:
+        (funnel,) = playbook([{**FUNNELS[4], **changes}]).funnels
+        return funnel.definition(zone, lateness)
+
+    assert definition(name="renamed") == definition()
+    others = {
+        definition(zone="Asia/Shanghai"),
+        definition(lateness=1),
+        definition(window="41h"),
+        definition(entry="first"),
+        definition(exclusions=[]),
+        definition(steps=FUNNELS[0]["steps"], exclusions=[]),
+        definition(),
+    }
+    assert len(others) == 7
+
+
+@pytest.mark.parametrize(("after", "before"), [(2, 2), (3, 2), (1, 5)])
+def test_an_exclusion_between_no_two_steps_is_refused(after: int, before: int) -> None:
+    """The message says which steps there are."""
+    wrong = {"event": "group_left", "after": after, "before": before}
+    with pytest.raises(ValueError, match="steps 1 to 3"):
+        playbook([{**FUNNELS[0], "exclusions": [wrong]}])
