@@ -1,12 +1,14 @@
 """A real worker that kills itself before or after a durable step: run by the tests as a process.
 
-The steps are the calls that the delivery makes; what stands around them here does nothing but
-count, and at the chosen pass send SIGKILL to its own process. Arguments: the settings as JSON, then
-``before`` or ``after``, the step, and at which pass.
+The steps are the calls that the delivery makes, and ``part``, the first of several record
+batches of a changelog write. What stands around them here does nothing but count, and at the
+chosen pass send SIGKILL to its own process. Arguments: the settings as JSON, then ``before`` or
+``after``, the step, and at which pass.
 
 With SIGUSR1 the process writes the stacks of all its threads to its log.
 """
 
+import asyncio
 import faulthandler
 import os
 import signal
@@ -18,10 +20,12 @@ import faust
 from aiokafka import AIOKafkaProducer
 
 from streams import app as worker
-from streams import delivery
+from streams import delivery, outbox
 from streams.outbox import Row, new_producer, send_rows
 from streams.settings import Settings
 from streams.table import Ledger, Shard
+
+PART_BYTES = 4_000
 
 
 class Fate:
@@ -48,11 +52,15 @@ class Fate:
 
 def become_mortal(fate: Fate) -> None:
     """Put the fate around every durable step of this process."""
+    long: set[int] = set()  # partitions whose write of the changelog is several record batches
 
     async def send(
         producer: AIOKafkaProducer, topic: str, partition: int, rows: Iterable[Row]
     ) -> int:
         step = "changelog" if topic.endswith("profiles-changelog") else "announcements"
+        rows = list(rows)
+        if step == "changelog" and sum(len(value) for _, value in rows) > 3 * PART_BYTES:
+            long.add(partition)
         sent: int = await fate.around(step, send_rows(producer, topic, partition, rows))
         return sent
 
@@ -63,6 +71,17 @@ def become_mortal(fate: Fate) -> None:
             "offsets", offsets(*given)
         )
         producer.commit_transaction = lambda: fate.around("commit", commit())
+        send_batch = producer.send_batch
+
+        async def send_part(batch: Any, topic: str, *, partition: int) -> Any:
+            sent = await send_batch(batch, topic, partition=partition)
+            if topic.endswith("profiles-changelog") and partition in long:
+                long.remove(partition)
+                await asyncio.wait([sent])
+                fate.pass_by("after", "part")
+            return sent
+
+        producer.send_batch = send_part
         return producer
 
     class Ordered(delivery.OrderedDelivery):
@@ -76,6 +95,7 @@ def become_mortal(fate: Fate) -> None:
         settle(shard, ledger)
         fate.pass_by("after", "settle")
 
+    outbox.BATCH_BYTES = PART_BYTES
     delivery.send_rows = send
     delivery.new_producer = producer_of
     worker.OrderedDelivery = Ordered  # type: ignore[misc]

@@ -1,13 +1,18 @@
 """Kills before and after each durable step of a batch, by name."""
 
+import asyncio
 import signal
 from itertools import product
 
 import pytest
 from orchestra import Program, await_lag, exit_code
 from the_line import TheLine, account, dump
-from truth import fold_log, require_truth, restored
+from truth import PARTITIONS, fold_log, require_truth, restored
 from workload import touches
+
+from processors.playbook import compile_playbook
+from schemas.playbook import find_playbook
+from streams.restore import restore_shards
 
 pytestmark = pytest.mark.kafka
 STEPS = ("announcements", "changelog", "offsets", "commit", "settle")
@@ -33,8 +38,9 @@ def test_a_worker_killed_around_the_commit(line: TheLine, seed: int) -> None:
 @pytest.mark.nightly
 @pytest.mark.timeout(900)
 def test_a_worker_killed_before_and_after_each_step(line: TheLine, seed: int) -> None:
-    """Ten kills at named moments of a transaction: each action once, the profiles of the fold."""
+    """Eleven kills at named moments: each action once, the profiles of the fold."""
     line.publish(touches(seed, 12_000))
+    die_at(line, "after", "part", 2)
     for number, (when, step) in enumerate(product(("before", "after"), STEPS)):
         die_at(line, when, step, 2 + number % 3)
     with line.worker() as worker:
@@ -46,8 +52,13 @@ def test_a_worker_killed_before_and_after_each_step(line: TheLine, seed: int) ->
 def test_without_transactions_what_is_done_again_has_the_same_ids(line: TheLine, seed: int) -> None:
     """Kills at each step of the plain order: repeated is an id, never another one, none is lost."""
     line.publish(touches(seed, 6_000))
-    for when, step in (("before", "changelog"), ("after", "changelog"), ("after", "commit")):
-        die_at(line, when, step, 4, broker="plain")
+    die_at(line, "before", "changelog", 4, broker="plain")
+    die_at(line, "after", "part", 2, broker="plain")
+    playbook = compile_playbook(find_playbook(line.settings.playbook))
+    shards = asyncio.run(restore_shards(line.settings, playbook, PARTITIONS, {}))
+    assert any(shard.ahead for shard in shards.values()), "the changelog was not left half written"
+    die_at(line, "after", "changelog", 4, broker="plain")
+    die_at(line, "after", "commit", 4, broker="plain")
     with line.worker(broker="plain") as worker:
         worker.wait_ready()
         await_lag(line)

@@ -149,7 +149,7 @@ def test_a_table_that_does_not_fit_stops_the_sink_and_only_the_sink(
     line.publish(touches(seed, 500))
     with FaultySink(line) as sink:
         sink.wait_ready()
-    execute(line, "ALTER TABLE touchpoints RENAME COLUMN campaign TO campaigns")
+    execute(line, "ALTER TABLE touchpoints RENAME COLUMN payload TO payloads")
     with line.worker() as worker:
         worker.wait_ready()
         line.publish(touches(seed + 1, 500, start=LATER))
@@ -157,7 +157,7 @@ def test_a_table_that_does_not_fit_stops_the_sink_and_only_the_sink(
             assert sink._process is not None
             assert sink._process.wait(60) == 1
         await_lag(line)
-        execute(line, "ALTER TABLE touchpoints RENAME COLUMN campaigns TO campaign")
+        execute(line, "ALTER TABLE touchpoints RENAME COLUMN payloads TO payload")
         with FaultySink(line) as sink:
             sink.wait_ready()
             await_sink(worker, sink)
