@@ -59,9 +59,11 @@ def figures(warehouse: Warehouse) -> dict[str, Any]:
             (str(cohort.start), *cohort[1:])
             for cohort in retention(warehouse, Retention(BOUGHT, BOUGHT))
         ],
+        # Money is whole numbers. Shares of orders are not, and are added in any order.
         "attribution": [
-            attribution(warehouse, Attribution(field="source", model=model), RULES)
+            (credit.value, credit.revenue_minor, round(credit.orders, 6))
             for model in ("first", "last", "linear")
+            for credit in attribution(warehouse, Attribution(field="source", model=model), RULES)
         ],
         "effect": sop_effect(warehouse, "second-purchase", BOUGHT, 30 * DAY),
     }
