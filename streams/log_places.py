@@ -29,15 +29,26 @@ class LogUnreadableError(ConnectionError):
 class LogReader:
     """Reads a log without being a member of any group."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, *, tells_ends: bool) -> None:
+        """Read with this consumer; the embedded broker's ListOffsets falls short of the ends."""
         self._consumer = consumer
+        self._tells_ends = tells_ends
 
     async def reach(self, topic: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
         """Return the first offset of each partition, and the one after its last."""
         tps = [TopicPartition(topic, number) for number in partitions]
         begins = await self._consumer.beginning_offsets(tps)
         ends = await self._consumer.end_offsets(tps)
+        if not self._tells_ends:
+            ends = {tp: max(end, await self._high_water(tp, end)) for tp, end in ends.items()}
         return {tp.partition: (begins[tp], ends[tp]) for tp in tps}
+
+    async def _high_water(self, tp: TopicPartition, since: int) -> int:
+        """Return the end of a partition as the answer to a fetch says it."""
+        self._consumer.assign([tp])
+        self._consumer.seek(tp, since)
+        await self._consumer.getmany(tp, timeout_ms=10 * WAIT_MS)
+        return self._consumer.highwater(tp) or 0
 
     async def committed(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
         """Return the offset that the group has committed in each partition, 0 for none."""
@@ -119,7 +130,7 @@ async def open_log(settings: Settings, group: str) -> AsyncIterator[LogReader]:
     )
     try:
         await consumer.start()
-        yield LogReader(consumer)
+        yield LogReader(consumer, tells_ends=settings.broker == "kafka")
     except KafkaError as error:
         raise LogUnreadableError(f"{settings.bootstrap}: {error!r}: is Kafka well?") from error
     finally:

@@ -172,9 +172,8 @@ class _Verification:
         topic = self._settings.topic(name)
         found = await asyncio.to_thread(held, warehouse, table)
         stored = found.get((topic, number), Held(0, -1, -1))
-        if self._settings.broker == "kafka":  # the embedded broker's ends fall short
-            _, end = await self._reach(name, number)
-            await tally.look_beyond(topic, number, end, stored)
+        _, end = await self._reach(name, number)
+        await tally.look_beyond(topic, number, end, stored)
         self._report.rows.append(tally.rows(name, number, stored))
         self._report.findings += judge_rows(self._settings, topic, table, number, tally)
         if name == SOURCE:

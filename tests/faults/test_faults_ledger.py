@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 from msgspec.msgpack import decode, encode
 from msgspec.structs import replace
 from orchestra import await_lag
-from the_line import TheLine
+from the_line import TheLine, await_account, the_line
 from workload import LATER, touches
 
 from schemas.records import Fact
@@ -24,6 +24,7 @@ from sinks.tables import FACTS
 from sinks.warehouse import Warehouse, open_warehouse
 from streams.broken import broken_records
 from streams.cli.demo import await_sink
+from streams.embedded import EmbeddedBroker
 from streams.metrics import SinkMetrics
 from streams.sink_check import RowCheck
 from streams.table import LEDGER_KEY, Ledger
@@ -96,6 +97,21 @@ def test_the_ledger_names_what_is_missing_doubled_or_skipped(line: TheLine, seed
         ("1 rows of facts are of no record", "facts", strange),
     }
     assert all(f["cure"] for f in wrong["findings"])
+
+
+def test_the_ledger_on_a_broker_that_does_not_tell_its_ends(tmp_path: Path, seed: int) -> None:
+    """The embedded broker's offsets fall short: the ledger reads on to where they really end."""
+    plain = {"broker": "plain", "rebalance_timeout": 4.0, "session_timeout": 10.0}
+    with (
+        EmbeddedBroker() as broker,
+        the_line(broker.bootstrap, "ledger-", tmp_path, **plain) as line,
+    ):
+        line.publish(touches(seed, 1_000))
+        with line.worker() as worker:
+            await_account([worker], 1_000)
+        code, found = verify(line, "--log-only")
+    assert (code, found["behind"]) == (0, 0)
+    assert sum(account["applied"] for account in found["accounts"]) == 1_000
 
 
 def skip_a_record(line: TheLine, partition: int) -> int:
