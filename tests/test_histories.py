@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+import pytest
 from histories import lives, prolonged
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +37,8 @@ from processors.timers import TimerKind, next_due, timers
 from schemas.profile import Profile, decode, dump, encode
 from schemas.records import Action, Fact
 
+# A thousand histories take 20 s of a core; on a crowded machine that may be minutes.
+pytestmark = pytest.mark.timeout(1_200)
 Run = tuple[dict[str, Profile], list[Fact], list[Action]]
 SPAN = 20 * DAY
 

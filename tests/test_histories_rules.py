@@ -5,6 +5,7 @@ Property (a) of ``test_histories.py``, and the reference that reads the whole hi
 
 from typing import Any
 
+import pytest
 from histories import known, lives
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,9 @@ from worlds import World, worlds
 
 from processors.partition import Partition
 from schemas.records import Touchpoint
+
+# A thousand histories take 20 s of a core; on a crowded machine that may be minutes.
+pytestmark = pytest.mark.timeout(1_200)
 
 
 def people(events: list[Touchpoint]) -> dict[str, list[Touchpoint]]:

@@ -57,7 +57,7 @@ CLOCKED: tuple[dict[str, Any], ...] = (
     {"stage": {"machine": "engagement", "is": "silent"}},
 )
 ANY_CONDITION = st.sampled_from((*CONDITIONS, *CLOCKED))
-TIMES_OF_DAY = st.sampled_from(("00:00", "01:45", "02:15", "02:30", "09:00", "23:30"))
+TIMES_OF_DAY = st.sampled_from(("00:00", "01:45", "02:15", "02:30", "09:00", "12:00", "22:00"))
 QUIET_HOURS = (("22:00", "08:00"), ("00:30", "02:30"), ("02:15", "01:45"), ("12:00", "13:00"))
 
 
