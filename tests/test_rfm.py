@@ -67,6 +67,16 @@ def test_recency_falls_by_the_clock_and_says_so() -> None:
     assert fact.values["letters"] == "LLL"
 
 
+def test_an_event_at_the_last_recent_instant_finds_the_person_recent() -> None:
+    """The instant of the cut is included, for whoever asks at that instant, not only by timers."""
+    partition = partition_with((START, 100))
+    at = START + 90 * DAY
+    view = {"page": "/", "category": "", "duration_ms": 0}
+    effects = partition.apply([(Touchpoint("view", "ann", at, "page_viewed", view), at)])
+    assert [fact.kind for fact in effects.facts if fact.kind == "segment_changed"] == []
+    assert partition.profiles["ann"].segment == "general_develop"
+
+
 def test_a_new_order_puts_recency_off() -> None:
     """Recency counts from the latest order: an order in between moves the fall."""
     partition = partition_with((START, 100), (START + 50 * DAY, 100))
