@@ -14,6 +14,7 @@ from processors.zones import instant, local, minute_of_day
 from schemas.profile import Sent
 
 LEDGER_AT_MOST = 256
+_MINUTE = 60_000
 _DAY = 86_400_000
 # Two days more than the period has: so far apart are the days of two zones at most.
 _LONGEST = {"day": 3 * _DAY, "week": 9 * _DAY, "month": 33 * _DAY}
@@ -30,22 +31,26 @@ class Quiet:
     rule: str
 
     def until(self, now: int, zone: ZoneInfo) -> int | None:
-        """Return the first end of the quiet hours after ``now``; None if it is not quiet."""
-        minute = minute_of_day(now, zone)
-        if self.start < self.end:
-            silent = self.start <= minute < self.end
-        else:
-            silent = minute >= self.start or minute < self.end
-        if not silent:
+        """Return the first time after ``now`` that is not quiet; None if it is not quiet now."""
+        if not self._silent(now, zone):
             return None
         today = local(now, zone).date()
-        # Twice each: where clocks go back, the end may come a second time.
-        ends = (
-            instant(today + timedelta(days=days), self.end, zone, fold=fold)
-            for days in (0, 1, 2)
-            for fold in (0, 1)
-        )
-        return min(end for end in ends if end > now)
+        ends = (end for days in (0, 1, 2) for end in self._ends(today + timedelta(days=days), zone))
+        return next(end for end in ends if end > now and not self._silent(end, zone))
+
+    def _silent(self, at: int, zone: ZoneInfo) -> bool:
+        minute = minute_of_day(at, zone)
+        if self.start < self.end:
+            return self.start <= minute < self.end
+        return minute >= self.start or minute < self.end
+
+    def _ends(self, day: date, zone: ZoneInfo) -> Iterable[int]:
+        """Return when the quiet may end on a day: twice where clocks go back over the end.
+
+        Where they skip it, the two readings of it lie around the change, and the quiet ends there.
+        """
+        first, second = (instant(day, self.end, zone, fold=fold) for fold in (0, 1))
+        return (first, second) if first <= second else range(second, first + 1, _MINUTE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,26 @@ _NUMBERS = {
     "tag:yaml.org,2002:float": re.compile(r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?$"),
 }
 
+_CURES = {
+    "int_type": "{it} should be a whole number",
+    "int_parsing": "{it} should be a whole number",
+    "int_from_float": "{it} should be a whole number",
+    "float_type": "{it} should be a number",
+    "float_parsing": "{it} should be a number",
+    "bool_type": "{it} should be true or false",
+    "bool_parsing": "{it} should be true or false",
+    "string_type": "{it} should be a text in quotes",
+    "greater_than_equal": "{it} should be at least {ge:g}",
+    "less_than_equal": "{it} should be at most {le:g}",
+    "string_too_long": "is too long: keep it to {max_length} characters",
+    "string_too_short": "is left empty: write what it is",
+    "too_short": "has {actual_length}, and needs at least {min_length}",
+    "too_long": "has {actual_length}, and takes at most {max_length}",
+}
+"""What is right in the words of people, by pydantic's types of errors and what it knows of each."""
+
+_WANTED = "Input should be "
+
 Place = tuple[int | str, ...]
 """A way into the YAML: keys and positions, such as ``("sops", 0, "steps", 1, "after")``."""
 
@@ -155,10 +175,13 @@ def explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[Place, str]:
     if error["type"] == "tuple_type":
         cure = f": write [{error['input']}]" if isinstance(error["input"], str | int) else ""
         return place, f"{_put(error['input'])} should be a list{cure}"
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if error["msg"].endswith(message) and "Input should be" not in error["msg"]:
-        return place, message
-    return place, f"{error['input']!r} should be {message}"
+    if error["type"] in _CURES:
+        message = _CURES[error["type"]].format(it=_put(error["input"]), **error.get("ctx", {}))
+    else:
+        message = error["msg"].removeprefix("Value error, ")
+        if message.startswith(_WANTED):
+            message = f"{_put(error['input'])} should be {message.removeprefix(_WANTED)}"
+    return place, message
 
 
 def _put(value: Any) -> str:

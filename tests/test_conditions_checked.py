@@ -68,7 +68,7 @@ BROKEN = [
         "at_least: 101}}\n",
         12,
         f"{WARM}.count.at_least",
-        "less than or equal to 100",
+        "at most 100",
     ),
     (
         "to: two",

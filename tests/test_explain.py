@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 from the_line import TheLine, await_account, the_line
 
-from schemas.jsonlines import Line, read_lines
+from schemas.jsonlines import Line, format_line, read_lines
+from schemas.records import Touchpoint
 from schemas.shipped import shipped
 from streams.cli import cli
 
@@ -51,6 +52,30 @@ def test_why_not_says_when_a_journey_was_never_entered(tmp_path: Path) -> None:
     reason = said("why-not", "--user", "bob", "--sop", "second-purchase", "--events", str(file))
     assert "never came to second-purchase" in reason
     assert "order_paid, of which there were 0 in 1 events" in reason
+
+
+def test_why_not_says_what_else_the_entry_asks_for(tmp_path: Path) -> None:
+    """An event of the right kind that did not pass `where` is no riddle."""
+    file = tmp_path / "left.jsonl"
+    touchpoint = Touchpoint("e1", "ann", 0, "attribute_set", {"name": "city", "value": "Xi'an"})
+    file.write_text(format_line(touchpoint) + "\n")
+    reason = said(
+        *("why-not", "--user", "ann", "--sop", "birthday", "--playbook", "refined-retail"),
+        *("--events", str(file)),
+    )
+    assert "of which there were 1 in 1 events; it also asks for" in reason
+    assert '"where": {"name": {"equals": "birthday"}}' in reason
+
+
+def test_a_change_to_nothing_is_told_as_one(tmp_path: Path) -> None:
+    """Who loses the segment with the only order is not told as having got it."""
+    file = tmp_path / "refunded.jsonl"
+    money = {"order_id": "o", "amount_minor": 4500, "currency": "USD"}
+    kinds = enumerate(("order_paid", "order_refunded"))
+    events = [Touchpoint(f"e{at}", "ann", at, kind, money) for at, kind in kinds]
+    file.write_text("\n".join(map(format_line, events)))
+    story = said("explain", "--user", "ann", "--events", str(file))
+    assert "segment changed rfm: general_develop -> none  by" in story
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ BROKEN = [
     ('to: "08:00"', "to: 22:00", 7, "quiet_hours", "two different times"),
     ("per: day", "per: day, within: 1d", 9, "caps[0]", "exactly one of"),
     ("per: day", "per: year", 9, "caps[0].per", "'month'"),
-    ("percent: 5", "percent: 101", 10, "holdout.percent", "less than or equal to 100"),
+    ("percent: 5", "percent: 101", 10, "holdout.percent", "at most 100"),
     (
         "{event: group_joined, where: {way: qr}}",
         "{where: {way: qr}}",

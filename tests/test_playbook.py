@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from processors.playbook import compile_playbook
 from schemas.playbook import PlaybookSpec, find_playbook, load_playbook, playbook_json_schema
 from schemas.playbook_errors import PlaybookError
 from schemas.shipped import shipped
+from streams.cli import cli
 
 DAY = 86_400_000
 
@@ -40,7 +42,7 @@ funnels:
 """
 
 BROKEN = [
-    ("version: 1\ncurr", "version: one\ncurr", 2, "version", "valid integer"),
+    ("version: 1\ncurr", "version: one\ncurr", 2, "version", "whole number"),
     ("currency: CNY", "currency: yuan", 3, "currency", "three capital letters (ISO 4217)"),
     ("currency: CNY\n", "", 1, "currency", "is missing"),
     ("recency_days: 30, ", "", 4, "rfm.recency_days", "is missing"),
@@ -161,3 +163,15 @@ def test_a_playbook_is_found_by_name_or_path(tmp_path: Path) -> None:
     """A bare name is a shipped playbook, a .yaml is a file."""
     assert find_playbook("second-purchase").sops[0].name == "second-purchase"
     assert find_playbook(str(written(tmp_path, GOOD))).name == "demo"
+
+
+def test_a_playbook_is_shown_as_a_tree_of_its_keys(tmp_path: Path) -> None:
+    """Each part goes by its key, an item by its name or its place, a title as it is written."""
+    tag = "{name: keen, title: '[new] \\[/]', when: {event: attribute_set, where: {name: goal}}}"
+    asked = "    exit_if: {moved: {not: {tag: keen}}}\nfunnels:\n"
+    text = GOOD.replace("funnels:\n", asked) + f"tags: [{tag}]\n"
+    shown = CliRunner().invoke(cli, ["playbook", "show", str(written(tmp_path, text))]).stdout
+    bare = " ".join(shown.replace("│", "").replace("├──", "").replace("└──", "").split())
+    assert "keen title: [new] \\[/] when event: attribute_set where name equals: goal" in bare
+    assert "moved not tag name: keen" in bare
+    assert "at_any_hour: false" in bare

@@ -72,7 +72,7 @@ def test_what_is_no_time_of_day_is_refused_with_the_cure(
 @pytest.mark.parametrize("written", ["010", "0x1F", "1:30", "0o17"])
 def test_a_number_of_another_base_is_none(written: str, tmp_path: Path) -> None:
     """YAML 1.1 would take 010 for 8 and 1:30 for 90."""
-    with pytest.raises(PlaybookError, match=r"recency_days: .*valid integer"):
+    with pytest.raises(PlaybookError, match=r"recency_days: .*whole number"):
         load(tmp_path, days=written)
 
 

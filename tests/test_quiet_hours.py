@@ -55,20 +55,21 @@ def test_quiet_hours_of_an_sop_stand_in_for_those_of_the_playbook() -> None:
     ("end", "start", "requested"),
     [
         ("02:30", "2026-10-25 01:00", ("2026-10-25 02:30", 0)),
-        ("02:30", "2026-03-29 01:00", ("2026-03-29 03:30", 0)),
+        ("02:30", "2026-03-29 01:00", ("2026-03-29 03:00", 0)),
         ("03:30", "2026-10-25 02:15", ("2026-10-25 03:30", 0)),
     ],
 )
 def test_quiet_hours_end_where_clocks_change(
     end: str, start: str, requested: tuple[str, int]
 ) -> None:
-    """The end comes once, at the first time it is shown or by the length of the gap later."""
+    """The end comes once: at the first time it is shown, or at the change that skips it."""
     zone = "Europe/Berlin"
     quiet = {"from": "22:00", "to": end}
     ann = Person(book(sop(step("hi")), quiet_hours=quiet, timezone=zone), when(start, zone))
     ann.joins()
     ann.waits(DAY)
     assert ann.times == [when(requested[0], zone, fold=requested[1])]
+    assert len(ann.told("action_deferred")) == 1
 
 
 def test_an_hour_that_comes_twice_is_quiet_twice() -> None:

@@ -9,6 +9,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -107,6 +108,13 @@ class HoldoutSpec(Spec):
 
     percent: Annotated[float, Field(ge=0, le=100)]
     salt: Title
+
+    @field_validator("percent")
+    @classmethod
+    def _can_be_drawn(cls, percent: float) -> float:
+        if round(percent, 2) != percent:
+            raise ValueError(f"{percent} is too fine: people are drawn by whole hundredths of 1 %")
+        return percent
 
 
 ConsentSpec = dict[Title, Literal["opt_in", "opt_out"]]

@@ -1,5 +1,6 @@
 """``touchline explain`` and ``touchline why-not``: why something happened, and why it did not."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,10 @@ def _never(history: History, sop: Any) -> str:
     if not wanted:
         return "its entry condition never became true"
     had = sum(kinds.count(kind) for kind in wanted)
-    return f"it opens with {' or '.join(wanted)}, of which there were {had} in {len(kinds)} events"
+    asked = sop.enter.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"event"})
+    also = f"; it also asks for {json.dumps(asked, ensure_ascii=False)}" if asked else ""
+    came = f"of which there were {had} in {len(kinds)} events"
+    return f"it opens with {' or '.join(wanted)}, {came}{also}"
 
 
 def _entry_kinds(sop: Any) -> list[str]:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import click
+from rich.text import Text
 from rich.tree import Tree
 
 from processors.bounds import profile_bound
@@ -60,16 +61,24 @@ def schema() -> None:
 
 
 def _grow(tree: Tree, value: Any) -> None:
-    """Add a mapping or a list to the tree; what is empty or unset is left out."""
-    items = value.items() if isinstance(value, dict) else enumerate(value, 1)
-    for key, part in items:
+    """Add a mapping or a list to the tree; what is empty or unset is left out.
+
+    An item of a list goes by its name, or by its place as rules and errors write it: ``[0]``.
+    """
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value):
         if part in (None, [], {}, ""):
             continue
-        label = part.get("name", key) if isinstance(part, dict) else key
-        if isinstance(part, dict | list) and not _is_plain(part):
-            _grow(tree.add(f"[bold]{label}[/]"), part)
+        label, rest = (str(key), part) if isinstance(value, dict) else _labelled(key, part)
+        if isinstance(rest, dict | list) and not _is_plain(rest):
+            _grow(tree.add(Text(label, "bold")), rest)
         else:
-            tree.add(f"{label}: {_plain(part)}")
+            tree.add(Text(f"{label}: {_plain(rest)}"))
+
+
+def _labelled(place: Any, item: Any) -> tuple[str, Any]:
+    if not isinstance(item, dict) or "name" not in item:
+        return f"[{place}]", item
+    return item["name"], {key: part for key, part in item.items() if key != "name"}
 
 
 def _is_plain(part: Any) -> bool:
@@ -77,4 +86,6 @@ def _is_plain(part: Any) -> bool:
 
 
 def _plain(part: Any) -> str:
-    return ", ".join(map(str, part)) if isinstance(part, list) else str(part)
+    if isinstance(part, bool):
+        return str(part).lower()
+    return ", ".join(map(_plain, part)) if isinstance(part, list) else str(part)

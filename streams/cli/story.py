@@ -32,11 +32,13 @@ class Teller:
 
     def sentence(self, fact: Fact) -> str:
         """Return what followed, by which rule, and in brackets the values that it saw."""
-        change = " -> ".join(part for part in (fact.old, fact.new) if part)
+        new = fact.new or ("none" if fact.kind.endswith("_changed") else "")
+        change = " -> ".join(part for part in (fact.old, new) if part)
+        said = f"{fact.subject}: {change}" if change else fact.subject
         values = ", ".join(
             f"{name}={self._spell(name, value)}" for name, value in fact.values.items() if value
         )
-        return f"{fact.kind.replace('_', ' ')} {fact.subject}: {change}  by {fact.rule} [{values}]"
+        return f"{fact.kind.replace('_', ' ')} {said}  by {fact.rule} [{values}]"
 
     def _spell(self, name: str, value: str) -> str:
         # "until", "due_at", "last order_paid", and "a then b": the readings that are times.
