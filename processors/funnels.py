@@ -84,7 +84,11 @@ class Funnel:
 
     def day(self, at: int) -> tuple[int, int]:
         """Return the begin and the end, exclusive, of the day of an instant."""
-        return next(day for day in _days(self.zone, at // DAY) if at < day[1])
+        days = _days(self.zone, at // DAY)
+        for day in days:
+            if at < day[1]:
+                return day
+        return days[-1]
 
     def attempt(
         self, marks: Sequence[Mark], begin: int, end: int, only: int | None = None

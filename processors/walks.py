@@ -36,6 +36,9 @@ def walk_on(draft: Draft, touchpoint: Touchpoint) -> None:
 def _walk(draft: Draft, funnel: Funnel, mark: Mark) -> None:
     profile, (at, mask, _) = draft.profile, mark
     walk = profile.walks.get(funnel.definition, Walk())
+    if mask == funnel.enters and not funnel.first and walk.marks and walk.marks[-1][0] < at:
+        _enter_again(draft, funnel, walk, mark)
+        return
     if funnel.first and walk.entered is not None and at > walk.entered + funnel.window:
         return  # a first entry only ever moves back
     place = bisect_left(walk.marks, (at + 1,))
@@ -63,6 +66,28 @@ def _walk(draft: Draft, funnel: Funnel, mark: Mark) -> None:
         days = tuple(sorted(now.items()))
     kept = Walk(walk.floor, walk.sealed, entered, best, marks, days)
     profile.walks = {**profile.walks, funnel.definition: _trimmed(funnel, kept, draft.at)}
+
+
+def _enter_again(draft: Draft, funnel: Funnel, walk: Walk, mark: Mark) -> None:
+    """Add one more entry behind all marks: by far the most frequent event, and the simplest.
+
+    It changes no other day, and its own only if no entry of that day has come farther.
+    """
+    (at, _, _), days, best = mark, walk.days, walk.best
+    day, _ = funnel.day(at)
+    last, times = days[-1] if days else (-1, ())
+    if last != day or len(times) == 1:
+        known = dict(days)
+        days = (*(days[:-1] if last == day else days), (day, (at,)))
+        if best is None or len(known[best]) == 1:
+            if best is not None and best != day:
+                _say(draft, funnel, best, known[best])
+            best = day
+        _say(draft, funnel, day, (at,), best=best == day)
+    entered = at if walk.entered is None else walk.entered
+    kept = Walk(walk.floor, walk.sealed, entered, best, (*walk.marks, mark), days)
+    walks = draft.profile.walks
+    draft.profile.walks = {**walks, funnel.definition: _trimmed(funnel, kept, draft.at)}
 
 
 def _repeats(marks: tuple[Mark, ...], place: int, mark: Mark) -> bool:
@@ -101,6 +126,7 @@ def _of_days(
             yield begin, (at,)
         return
     reach = 0 if mask == funnel.enters else funnel.window
+    behind_all = marks[-1:] == (mark,)
     begin = end = -1
     for place in range(bisect_left(marks, (at - reach,)), len(marks)):
         entry, bits, _ = marks[place]
@@ -108,8 +134,27 @@ def _of_days(
             break
         if bits & funnel.bits[0] and not begin <= entry < end:
             begin, end = funnel.day(entry)
-            if begin >= floor:
+            if begin < floor:
+                continue
+            if not behind_all or _betters(funnel, mark, marks[place:], known.get(begin, ()), end):
                 yield begin, _times(marks, funnel.attempt(marks, begin, end))
+
+
+def _betters(
+    funnel: Funnel, mark: Mark, marks: tuple[Mark, ...], times: tuple[int, ...], end: int
+) -> bool:
+    """Tell whether an event behind all others can better the attempt of a day of entry.
+
+    It can only be the last step of a better one: one step farther, or as far with a later entry.
+    """
+    at, mask, _ = mark
+    steps, reached = funnel.taken_by[mask], len(times)
+    if reached in steps:
+        return True
+    if reached <= 1:
+        return bool(mask & funnel.bits[0]) and at < end
+    later = ((entry, bits) for entry, bits, _ in marks if times[0] < entry < end)
+    return reached - 1 in steps and any(bits & funnel.bits[0] for _, bits in later)
 
 
 def _times(marks: tuple[Mark, ...], places: tuple[int, ...]) -> tuple[int, ...]:
