@@ -3,6 +3,7 @@
 They lie around the days on which clocks change, with pauses from a millisecond to two days.
 """
 
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
@@ -28,6 +29,8 @@ STARTS = tuple(
         "2026-10-03",
     )
 )
+# Days around those changes, the one of leap years, and what is no day.
+BIRTHDAYS = ("03-29", "1999-10-25", "2000-11-01", "04-05", "1996-02-29", "02-30", "soon", 7, None)
 _EVERY: dict[str, st.SearchStrategy[dict[str, Any]]] = PAYLOADS | {
     "consent_changed": st.fixed_dictionaries(
         {
@@ -40,7 +43,8 @@ _EVERY: dict[str, st.SearchStrategy[dict[str, Any]]] = PAYLOADS | {
     | st.fixed_dictionaries(
         {"name": st.just("timezone"), "value": st.sampled_from((*ZONES, None, "nowhere"))}
     )
-    | st.fixed_dictionaries({"name": st.just("score"), "value": st.integers(0, 5) | st.none()}),
+    | st.fixed_dictionaries({"name": st.just("score"), "value": st.integers(0, 5) | st.none()})
+    | st.fixed_dictionaries({"name": st.just("birthday"), "value": st.sampled_from(BIRTHDAYS)}),
     "referral_made": st.just({"referred_user_id": "cai"}),
     "trial_finished": st.just({"product": "p", "completed_percent": 80}),
     "group_left": st.just({"way": ""}),
@@ -62,17 +66,26 @@ _MANNERS = st.sampled_from(
 _KINDS = (*sorted(_EVERY), *_OFTEN)
 
 
+def born(at: int) -> dict[str, str]:
+    """Return what tells a birthday, as the day of an instant."""
+    return {"name": "birthday", "value": datetime.fromtimestamp(at / 1000, UTC).date().isoformat()}
+
+
 @st.composite
 def lives(draw: st.DrawFn) -> Log:
     """Draw the log of two people around a change of the clocks; no two events at one time."""
     clock = draw(st.sampled_from(STARTS))
     log: Log = []
-    for number in range(draw(st.integers(4, 30))):
+    days = draw(st.sampled_from((1, 2, 5, 9, None)))  # to the birthday, if it is told at first
+    for number in range(draw(st.integers(10, 30))):
         clock += draw(st.sampled_from((1, 7 * MINUTE, HOUR, 5 * HOUR, 11 * HOUR, 2 * DAY)))
         if log and draw(st.integers(0, 9)) == 0:
             touchpoint = draw(st.sampled_from(log))[0]
         else:
             kind = draw(st.sampled_from(_KINDS))
+            payload = draw(_EVERY[kind])
+            if number == 0 and days is not None:
+                kind, payload = "attribute_set", born(clock + days * DAY)
             delay = draw(st.sampled_from((0, 0, 0, 0, 0, 2 * HOUR, 30 * HOUR, 9 * DAY)))
             user, staff, channel, backfill = draw(_MANNERS)
             touchpoint = Touchpoint(
@@ -80,7 +93,7 @@ def lives(draw: st.DrawFn) -> Log:
                 user,
                 clock - delay + number,
                 kind,
-                draw(_EVERY[kind]),
+                payload,
                 backfill=backfill,
                 channel=channel,
                 staff=staff,

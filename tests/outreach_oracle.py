@@ -64,8 +64,54 @@ def _utc(wall: datetime) -> int:
     return (wall - datetime(1970, 1, 1)) // timedelta(milliseconds=1)  # noqa: DTZ001 - a wall clock
 
 
-def wanted_at(step: dict[str, Any], opened_at: int, arrived_at: int, zone: ZoneInfo) -> int:
-    """Return when the playbook wants a step, by the table of ``docs/playbook.md``."""
+def birthday_in(past: list[Touchpoint]) -> tuple[int, int] | None:
+    """Return the month and day that the person told last; None if it is no day of the calendar."""
+    told = [
+        event
+        for event in past
+        if event.kind == "attribute_set" and event.payload["name"] == "birthday"
+    ]
+    last = max(told, key=lambda event: event.occurred_at, default=None)
+    value = str(last.payload["value"]) if last else ""
+    try:
+        leap = datetime.strptime(f"2000-{value[-5:]}", "%Y-%m-%d").date()  # noqa: DTZ007 - no time
+    except ValueError:
+        return None
+    return leap.month, leap.day
+
+
+def anniversary(
+    birthday: tuple[int, int], clock: time, after: int, zone: ZoneInfo, *, later: bool
+) -> int:
+    """Return the first birthday from a time on, or only ``later``, tried day by day."""
+    day = shown(after, zone).date() - timedelta(days=1)
+    while True:
+        day += timedelta(days=1)
+        yesterday = day - timedelta(days=1)
+        leapt = birthday == (2, 29) and (yesterday.month, yesterday.day) == (2, 28)
+        if leapt or (day.month, day.day) == birthday:
+            at = shows_at(datetime.combine(day, clock), zone)
+            if at > after or (at == after and not later):
+                return at
+
+
+def wanted_at(
+    step: dict[str, Any], opened_at: int, arrived_at: int, past: list[Touchpoint], default: str
+) -> set[int]:
+    """Return when the playbook wants a step, by the table of ``docs/playbook.md``.
+
+    Two answers where a yearly date is reached at the instant of one: there it depends on the way.
+    """
+    zone = zone_in(past, default)
+    if isinstance(step.get("date"), dict):
+        birthday, clock = birthday_in(past), time.fromisoformat(step["at"])
+        if birthday is None:
+            return set()
+        return {anniversary(birthday, clock, arrived_at, zone, later=n) for n in (False, True)}
+    return {_wanted_at(step, opened_at, arrived_at, zone)}
+
+
+def _wanted_at(step: dict[str, Any], opened_at: int, arrived_at: int, zone: ZoneInfo) -> int:
     if "wait" in step:
         return arrived_at + DURATIONS[step["wait"]["timeout"]]
     if "after" in step:

@@ -73,9 +73,11 @@ def test_a_change_to_nothing_is_told_as_one(tmp_path: Path) -> None:
     money = {"order_id": "o", "amount_minor": 4500, "currency": "USD"}
     kinds = enumerate(("order_paid", "order_refunded"))
     events = [Touchpoint(f"e{at}", "ann", at, kind, money) for at, kind in kinds]
+    events.append(Touchpoint("e9", "ann", 9, "friend_removed", {"by_person": False}))
     file.write_text("\n".join(map(format_line, events)))
     story = said("explain", "--user", "ann", "--events", str(file))
     assert "segment changed rfm: general_develop -> none  by" in story
+    assert "friend_removed e9: by_person=false" in story
 
 
 @pytest.mark.parametrize(

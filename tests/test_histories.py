@@ -126,6 +126,7 @@ def follow_timers(rules: dict[str, Any], log: Log, facts: list[Fact]) -> dict[st
             case "step_skipped" if fact.new == "guard":
                 assert pending.pop(name) == (step, fact.at)
             case "step_skipped":
+                check_skip(rules, log, fact, opened[name])
                 pending.pop(name, None)
             case "wait_ended":
                 waited, until = pending.pop(name)
@@ -149,11 +150,28 @@ def opened_at(log: Log, fact: Fact) -> int:
 
 def check_due(rules: dict[str, Any], log: Log, fact: Fact, visit: str, opened: int) -> None:
     """The step is due when the playbook says, by the person's clock; if that is over, at once."""
+    known = wanted(rules, log, fact, visit, opened)
+    right = {max(fact.at, at) for each in known for at in each}
+    if fact.kind == "journey_entered" and not all(known):
+        right.add(fact.at)  # a step without a day: it is skipped at once
+    assert int(fact.values["due_at"]) in right
+
+
+def check_skip(rules: dict[str, Any], log: Log, fact: Fact, opened: int) -> None:
+    """A step is skipped for its date only if that is over, or no day is known."""
+    known = wanted(rules, log, fact, fact.subject.partition("/")[2], opened)
+    if fact.new == "no_date":
+        assert not all(known)
+    else:
+        assert any(at < fact.at for each in known for at in each)
+
+
+def wanted(rules: dict[str, Any], log: Log, fact: Fact, visit: str, opened: int) -> list[set[int]]:
+    """Return when the playbook wants a step: with the past before this instant, and up to it."""
     (sop,) = (each for each in rules["sops"] if each["name"] == fact.subject.partition("/")[0])
     (step,) = (each for each in sop["steps"] if each["name"] == visit.partition("#")[0])
-    zones = {zone_in(past, rules["timezone"]) for past in moments(log, fact.user_id, fact.at)}
-    right = {max(fact.at, wanted_at(step, opened, fact.at, zone)) for zone in zones}
-    assert int(fact.values["due_at"]) in right
+    pasts = moments(log, fact.user_id, fact.at)
+    return [wanted_at(step, opened, fact.at, past, rules["timezone"]) for past in pasts]
 
 
 def check_deferral(rules: dict[str, Any], log: Log, fact: Fact, until: int) -> None:

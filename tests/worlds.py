@@ -58,7 +58,7 @@ CLOCKED: tuple[dict[str, Any], ...] = (
 )
 ANY_CONDITION = st.sampled_from((*CONDITIONS, *CLOCKED))
 TIMES_OF_DAY = st.sampled_from(("00:00", "01:45", "02:15", "02:30", "09:00", "12:00", "22:00"))
-QUIET_HOURS = (("22:00", "08:00"), ("00:30", "02:30"), ("02:15", "01:45"), ("12:00", "13:00"))
+QUIET_HOURS = (("00:30", "02:30"), ("22:00", "08:00"), ("02:15", "01:45"), ("12:00", "13:00"))
 
 
 @st.composite
@@ -101,6 +101,7 @@ def bodies(draw: st.DrawFn) -> list[dict[str, Any]]:
             {"days": draw(st.integers(0, 2)), "at": draw(TIMES_OF_DAY)},
             {"delay": "1h", "at": draw(TIMES_OF_DAY)},
             {"date": "2026-10-25", "at": draw(TIMES_OF_DAY)},
+            {"date": {"attribute": "birthday"}, "at": draw(TIMES_OF_DAY)},
         )
         step = {"name": name, "action": draw(actions()), **draw(st.sampled_from(times))}
         if draw(st.integers(0, 3)) == 0:
@@ -128,7 +129,7 @@ def sops(draw: st.DrawFn, name: str) -> dict[str, Any]:
             )
         )
     )
-    exits = ("refunded", "friend_removed", "consent_withdrawn", "second_order")
+    exits = ("consent_withdrawn", "refunded", "friend_removed", "second_order")
     sop = {
         "name": name,
         "version": 1,
@@ -182,7 +183,7 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
         "consent": {purpose: draw(st.sampled_from(CONSENT)) for purpose in PURPOSES},
         "caps": [draw(caps(f"cap-{number}")) for number in range(draw(st.integers(1, 2)))],
         "holdout": {"percent": draw(st.sampled_from((0, 0, 0, 0, 40))), "salt": "salt"},
-        **({"quiet_hours": draw(quiet_hours())} if draw(st.booleans()) else {}),
+        **({} if draw(st.booleans()) else {"quiet_hours": draw(quiet_hours())}),
     }
 
 

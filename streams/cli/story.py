@@ -2,6 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
+from processors.checks import text
 from processors.zones import local
 from schemas.records import Fact, Touchpoint
 
@@ -27,7 +28,7 @@ class Teller:
         """Return what happened: the event with its fields, or the timer."""
         if event is None:
             return f"{cause_kind} {cause_id.rpartition('@')[0] or cause_id}"
-        fields = (f"{name}={value}" for name, value in event.payload.items() if value != "")
+        fields = (f"{name}={text(value)}" for name, value in event.payload.items() if value != "")
         return f"{event.kind} {event.event_id}: {', '.join(fields)}"
 
     def sentence(self, fact: Fact) -> str:
