@@ -8,9 +8,10 @@ person this is the same as firing every timer the moment it is due, however the 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from processors.draft import Outcome, Rejected
-from processors.due_index import DueIndex
+from processors.due_index import DueIndex, DueTimes
 from processors.fold import fire, fold
 from processors.playbook import Playbook
 from processors.timers import next_due, timers
@@ -25,6 +26,40 @@ class Counts:
     applied: int = 0
     duplicates: int = 0
     late: int = 0
+    people: int = 0
+    """How many people there are."""
+
+
+class Profiles(Protocol):
+    """Where profiles are kept: a dict, or a store on a disk that looks like one."""
+
+    def get(self, user_id: str, /) -> Profile | None:
+        """Return a person's profile, None for a new person."""
+
+    def __getitem__(self, user_id: str, /) -> Profile: ...
+
+    def __setitem__(self, user_id: str, profile: Profile, /) -> None: ...
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of profiles without looking at each of them."""
+
+    counts: Counts
+    due: DueTimes
+
+
+def look_at(profiles: dict[str, Profile], playbook: Playbook) -> Known:
+    """Look at each profile: count what they have counted, and note when each has a timer due."""
+    counts, index = Counts(people=len(profiles)), DueIndex()
+    for user_id, profile in profiles.items():
+        counts.applied += profile.applied
+        counts.duplicates += profile.duplicates
+        counts.late += profile.late
+        due = next_due(profile, playbook)
+        if due is not None:
+            index.enter(user_id, due)
+    return Known(counts, index)
 
 
 @dataclass(slots=True)
@@ -57,27 +92,29 @@ class Partition:
 
     Args:
         playbook: The rules in force.
-        profiles: Profiles by user id, as they were left; the partition owns the dict from now on.
+        profiles: Profiles by user id, as they were left; the partition owns them from now on.
+        known: What is known of them. Without it each is looked at, so they must be a dict.
 
     Attributes:
         profiles: The profiles as they are now.
         clock: Stream clock in milliseconds: the greatest time seen.
         counts: The running account of the profiles.
         funnels: Names of the funnels that it follows, by their definition.
+        playbook: The rules in force.
+        due: When each person has a timer due, or a little earlier.
     """
 
-    def __init__(self, playbook: Playbook, profiles: dict[str, Profile]) -> None:
+    def __init__(self, playbook: Playbook, profiles: Profiles, known: Known | None = None) -> None:
+        if known is None:
+            if not isinstance(profiles, dict):
+                raise TypeError("say what is known of profiles that are not a dict")
+            known = look_at(profiles, playbook)
         self.profiles = profiles
         self.clock = 0
-        self.counts = Counts()
+        self.counts = known.counts
+        self.due = known.due
+        self.playbook = playbook
         self.funnels = {key: each.name for key, each in playbook.funnels.items()}
-        self._playbook = playbook
-        self._due = DueIndex()
-        for user_id, profile in profiles.items():
-            self.counts.applied += profile.applied
-            self.counts.duplicates += profile.duplicates
-            self.counts.late += profile.late
-            self._schedule(user_id, profile)
 
     def apply(self, batch: Iterable[tuple[Touchpoint, int]]) -> Effects:
         """Apply touchpoints, each with the stream time of its record, in the order of the log."""
@@ -85,14 +122,16 @@ class Partition:
         for index, (touchpoint, at) in enumerate(batch):
             self.clock = max(at, self.clock)
             user_id = touchpoint.user_id
-            if self._due.may_be_due(user_id, at):
+            if self.due.may_be_due(user_id, at):
                 self._fire_until(user_id, at, effects)
-            profile = self.profiles.get(user_id) or Profile(user_id)
+            profile = self.profiles.get(user_id)
             try:
-                outcome = fold(profile, touchpoint, at, self._playbook)
+                outcome = fold(profile or Profile(user_id), touchpoint, at, self.playbook)
             except Rejected as error:
                 effects.rejected.append((index, error.reason, error.detail))
                 continue
+            if profile is None:
+                self.counts.people += 1
             self._count(outcome)
             self._keep(user_id, outcome, effects)
             self._schedule(user_id, outcome.profile)
@@ -108,18 +147,18 @@ class Partition:
 
     def pending(self) -> int:
         """Return how many people wait for a timer."""
-        return len(self._due)
+        return len(self.due)
 
     def _fire_due(self, effects: Effects) -> None:
         """Fire everybody's timers up to the clock: by due time, then by user id."""
-        while (entry := self._due.pop(self.clock)) is not None:
+        while (entry := self.due.pop(self.clock)) is not None:
             due, user_id = entry
             self._fire_until(user_id, due, effects)
 
     def _fire_until(self, user_id: str, now: int, effects: Effects) -> None:
         """Fire one person's timers due at or before ``now``, each at its own due time."""
         profile = self.profiles[user_id]
-        playbook = self._playbook
+        playbook = self.playbook
         due = next_due(profile, playbook)
         while due is not None and due <= now:
             first = timers(profile, playbook, due)[0]
@@ -133,7 +172,7 @@ class Partition:
                     "it does must move its own time on"
                 )
         if due is not None:
-            self._due.enter(user_id, due)
+            self.due.enter(user_id, due)
 
     def _keep(self, user_id: str, outcome: Outcome, effects: Effects) -> None:
         self.profiles[user_id] = effects.changed[user_id] = outcome.profile
@@ -143,9 +182,9 @@ class Partition:
             effects.progress[each.key] = each
 
     def _schedule(self, user_id: str, profile: Profile) -> None:
-        due = next_due(profile, self._playbook)
+        due = next_due(profile, self.playbook)
         if due is not None:
-            self._due.enter(user_id, due)
+            self.due.enter(user_id, due)
 
     def _count(self, outcome: Outcome) -> None:
         match outcome.verdict:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from processors import rules, windows
 from processors.funnels import Funnel, compile_funnels, funnels_by_kind
@@ -13,6 +14,8 @@ from processors.windows import Window
 from schemas.playbook import PlaybookSpec
 from schemas.rules import payload_rules
 
+DUE_TIMES = 1
+"""Raise it when ``processors.timers.next_due`` comes to other times for the same profile."""
 _ORDERS = ("order_paid", "order_refunded")
 
 
@@ -34,6 +37,7 @@ class Playbook:
     """The rules that the fold follows. Times are milliseconds, money is minor units.
 
     Attributes:
+        fingerprint: Of all that it says: due times worked out under another one are not its own.
         touch_ranks: AIPL rank (``processors.stages.AIPL``) by the kind of event.
         sops: SOPs by name.
         entries: SOPs by the kind of event that may open them.
@@ -58,6 +62,7 @@ class Playbook:
 
     name: str
     version: int
+    fingerprint: int
     currency: str
     min_order_minor: int
     lateness: int
@@ -106,6 +111,7 @@ def compile_playbook(spec: PlaybookSpec) -> Playbook:
     return Playbook(
         name=spec.name,
         version=spec.version,
+        fingerprint=_fingerprint(spec),
         currency=spec.currency,
         min_order_minor=spec.min_order_minor,
         lateness=spec.lateness,
@@ -142,6 +148,12 @@ def _edges(edges: Iterable[Sop], kind: str, *, through: bool) -> tuple[Sop, ...]
         if (asked := sop.condition) is not None
         and (asked.denies_event or kind in asked.triggers or (through and asked.reads))
     )
+
+
+def _fingerprint(spec: PlaybookSpec) -> int:
+    """Return 32 bits of a digest of the playbook and of how due times follow from it."""
+    text = f"{DUE_TIMES} {spec.model_dump_json()}".encode()
+    return int.from_bytes(blake2b(text, digest_size=4).digest(), "big")
 
 
 def _built_in(spec: PlaybookSpec) -> dict[str, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from streams.faust_transport import Batch, BatchSchema
 from streams.metrics import WorkerMetrics
 from streams.restore import restore_shards
 from streams.settings import Settings
+from streams.stores import Stores
 from streams.worker_pages import add_worker_pages
 
 
@@ -37,13 +38,14 @@ def build_app(settings: Settings) -> App:
         if settings.broker == "kafka"
         else OrderedDelivery(settings, commit)
     )
+    stores = Stores(settings, playbook)
     applier = BatchApplier(settings, codec, delivery, metrics)
 
     async def restore(assignment: set[TP]) -> dict[TP, int]:
         started = time.monotonic()
         wanted = {tp.partition for tp in assignment if tp.topic == source}
         await delivery.take(wanted)
-        shards = await restore_shards(settings, playbook, wanted, applier.shards)
+        shards = await restore_shards(settings, playbook, wanted, applier.shards, stores)
         applier.take_over(shards)
         metrics.last_progress = time.monotonic()
         metrics.recovery.set(metrics.last_progress - started)
@@ -56,7 +58,11 @@ def build_app(settings: Settings) -> App:
     async def apply(tp: TP, records: Batch) -> None:
         await applier.apply(tp.partition, records)
 
-    app = new_app(settings, settings.group, Hooks(restore, applier.give_back, delivery.stop))
+    async def stop() -> None:
+        await delivery.stop()
+        stores.close()
+
+    app = new_app(settings, settings.group, Hooks(restore, applier.give_back, stop))
 
     # acks=False: Faust keeps no book of this topic; the applier commits each batch itself.
     @app.agent(app.topic(source, schema=BatchSchema(), acks=False))  # type: ignore[untyped-decorator]

@@ -21,8 +21,9 @@ from streams.delivery import Delivery
 from streams.faust_transport import Batch, Reach
 from streams.metrics import WorkerMetrics
 from streams.outbox import Row
+from streams.rows import Ledger, to_rows
 from streams.settings import Settings
-from streams.table import Ledger, Shard, to_rows
+from streams.table import Shard
 
 BROKER_TIME = 1  # Kafka's timestamp type LogAppendTime
 
@@ -157,18 +158,17 @@ class BatchApplier:
             late=counts.late,
             holes=before.holes + offset - before.offset - len(new),
             followed=shard.followed(),
+            people=counts.people,
+            lineage=before.lineage,
         )
 
     async def _deliver(
         self, partition: int, shard: Shard, effects: Effects, dead: list[DeadLetter], ledger: Ledger
     ) -> None:
-        shard.changelog_end = await self._delivery.deliver(
-            partition,
-            self._announcements(effects, dead),
-            to_rows(effects.changed, ledger),
-            ledger.offset + 1,
-        )
-        shard.settle(ledger)
+        rows = list(to_rows(effects.changed, ledger, shard.partition))
+        announcements = self._announcements(effects, dead)
+        end = await self._delivery.deliver(partition, announcements, rows, ledger.offset + 1)
+        shard.settle(ledger, rows, end)
         self._metrics.applied(effects, dead)
 
     def _announcements(self, effects: Effects, dead: list[DeadLetter]) -> dict[str, list[Row]]:

@@ -30,8 +30,8 @@ class Log(NamedTuple):
 def check_continuity(partition: int, shard: Shard, log: Log) -> None:
     """Make sure that nothing is missing between the state and the log.
 
-    The committed offset moves with the ledger or after it, so it is never ahead. The profiles
-    have counted all that the ledger says, or more where a crash left some ahead of it.
+    The committed offset moves with the ledger or after it, so it is never ahead. There are as
+    many profiles as the ledger says, or more where a crash left new ones ahead of it.
 
     Raises:
         StateLost: something is; the message says what, and what to do.
@@ -43,11 +43,11 @@ def check_continuity(partition: int, shard: Shard, log: Log) -> None:
             f"{place}: the group has committed offset {log.committed}, its changelog ends at "
             f"{following}: the changelog has lost rows, or belongs to another group. {_CURE}"
         )
-    if shard.counted < ledger.counted:
+    people = shard.account.people
+    if people < ledger.people:
         raise StateLost(
-            f"{place}: its profiles have counted {shard.counted} records, the ledger "
-            f"{ledger.counted}: profiles are missing from the changelog (is its cleanup.policy "
-            f"`compact`?). {_CURE}"
+            f"{place}: there are {people} profiles, the ledger says {ledger.people}: profiles are "
+            f"missing from the changelog (is its cleanup.policy `compact`?). {_CURE}"
         )
     if ledger.offset >= 0 and following < log.begin:
         raise StateLost(

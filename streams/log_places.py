@@ -9,8 +9,8 @@ from aiokafka.errors import KafkaError
 from msgspec.msgpack import decode
 
 from sinks.places import WORD
+from streams.rows import LEDGER_KEY, Ledger
 from streams.settings import Settings
-from streams.table import LEDGER_KEY, Ledger
 
 FETCH_BYTES = 8 * 1024 * 1024
 WAIT_MS = 20

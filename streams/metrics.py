@@ -59,7 +59,7 @@ class ShardCollector(Collector):
             for name, value in zip(
                 figures,
                 (
-                    len(shard.partition.profiles),
+                    shard.account.people,
                     shard.ledger.offset,
                     shard.ledger.clock / 1000,
                     shard.partition.pending(),

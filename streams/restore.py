@@ -1,53 +1,118 @@
-"""Read the changelog of some partitions back into shards, as fast as the broker gives it."""
+"""Bring the state of some partitions up to what their changelog says, as fast as it is read."""
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from processors.partition import Counts, Known, Partition
 from processors.playbook import Playbook
 from streams.continuity import Log, check_continuity
+from streams.rows import Ledger
 from streams.settings import Settings
-from streams.table import Shard, from_rows
+from streams.store import Contents, StaleStoreError, Store
+from streams.stores import Stores
+from streams.table import Shard
 
 FETCH_BYTES = 8 * 1024 * 1024
 
 
 async def restore_shards(
-    settings: Settings, playbook: Playbook, partitions: set[int], held: dict[int, Shard]
+    settings: Settings,
+    playbook: Playbook,
+    partitions: set[int],
+    held: Mapping[int, Shard],
+    stores: Stores,
 ) -> dict[int, Shard]:
     """Return the shard of each partition as the changelog has it now.
 
     A shard that this worker already holds is kept if nobody else has written to its changelog
-    since: a worker that was thrown out of the group and came back must not trust its memory.
+    since: a worker that was thrown out of the group and came back must not trust its memory. A
+    store on the disk is trusted as far as it goes with the changelog, and rebuilt otherwise.
 
     Raises:
         ValueError: a row is damaged.
         streams.continuity.StateLost: what was read back does not go with the log.
+        streams.store.StoreError: the disk cannot be used.
         aiokafka.errors.KafkaError: the broker did not answer, or the changelog was cut meanwhile.
     """
+    stores.close_others(partitions)
     if not partitions:
         return {}  # more workers than partitions: this one waits until another leaves
     topic = settings.topic("profiles-changelog")
-    tps = {TopicPartition(topic, partition): partition for partition in partitions}
-    rows: dict[int, dict[bytes, bytes | None]] = {partition: {} for partition in partitions}
+    tps = {TopicPartition(topic, partition): partition for partition in sorted(partitions)}
     shards: dict[int, Shard] = {}
-    async with _reader(settings, list(tps)) as consumer:
+    async with changelog_reader(settings, list(tps)) as consumer:
         ends = await consumer.end_offsets(list(tps))
+        stale: dict[TopicPartition, Store] = {}
         for tp, partition in tps.items():
             if partition in held and held[partition].changelog_end == ends[tp]:
                 shards[partition] = held[partition]
-                consumer.pause(tp)
-        async for tp, records in _read_to(consumer, ends):
-            rows[tps[tp]].update((record.key, record.value) for record in records)
-        for tp, partition in tps.items():
-            if partition not in shards:
-                shards[partition] = from_rows(playbook, rows.pop(partition))
-                shards[partition].changelog_end = await consumer.position(tp)
+            else:
+                stale[tp] = stores.open(partition)
+        contents = await _catch_up(consumer, stale, ends)
+        for tp, found in contents.items():
+            shard = new_shard(playbook, stale[tp], found)
+            shard.changelog_end = await consumer.position(tp)
+            shards[tps[tp]] = shard
         for partition, log in (await _logs(consumer, settings, partitions)).items():
             check_continuity(partition, shards[partition], log)
     return shards
+
+
+def new_shard(playbook: Playbook, store: Store, contents: Contents) -> Shard:
+    """Return a shard over a store that has caught up."""
+    ledger = contents.ledger or Ledger(lineage=os.urandom(8))
+    counts = _count(store) if contents.ahead else ledger.counts
+    counts.people = contents.people
+    partition = Partition(playbook, store.profiles, Known(counts, store.due))
+    partition.clock = ledger.clock
+    return Shard(partition, ledger, contents.ahead, replace(counts), store=store)
+
+
+async def _catch_up(
+    consumer: AIOKafkaConsumer, stores: dict[TopicPartition, Store], ends: dict[TopicPartition, int]
+) -> dict[TopicPartition, Contents]:
+    """Load what each store lacks; one that does not go with its changelog is filled anew."""
+    contents: dict[TopicPartition, Contents] = {}
+    while waiting := [tp for tp in stores if tp not in contents]:
+        begins = await consumer.beginning_offsets(waiting)
+        for tp in waiting:
+            consumer.seek(tp, place_to_resume(stores[tp], begins[tp], ends[tp]))
+        async for tp, records in read_to(consumer, waiting, ends):
+            await asyncio.to_thread(stores[tp].load, records)
+        for tp in waiting:
+            try:
+                contents[tp] = await asyncio.to_thread(stores[tp].finish)
+            except StaleStoreError as error:
+                stores[tp].discard(str(error))
+    return contents
+
+
+def place_to_resume(store: Store, begin: int, end: int) -> int:
+    """Return the offset of the changelog from which this store has to be loaded."""
+    resume = store.resume()
+    if resume is None:
+        return begin
+    if not begin <= resume < end:
+        store.discard(f"it goes to offset {resume}, the changelog from {begin} to {end}")
+        return begin
+    return resume
+
+
+def _count(store: Store) -> Counts:
+    """Count what the profiles have counted: after a crash the ledger does not know it all."""
+    counts = Counts()
+    for chunk in store.scan():
+        for profile in chunk:
+            counts.applied += profile.applied
+            counts.duplicates += profile.duplicates
+            counts.late += profile.late
+    return counts
 
 
 async def _logs(
@@ -69,7 +134,10 @@ async def _logs(
 
 
 @asynccontextmanager
-async def _reader(settings: Settings, tps: list[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer]:
+async def changelog_reader(
+    settings: Settings, tps: list[TopicPartition]
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """Give a consumer of the changelog that has joined no group; seek before reading."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap,
         group_id=settings.group,  # to ask what is committed; it does not join
@@ -81,20 +149,20 @@ async def _reader(settings: Settings, tps: list[TopicPartition]) -> AsyncIterato
     consumer.assign(tps)
     await consumer.start()
     try:
-        await consumer.seek_to_beginning(*tps)
         yield consumer
     finally:
         await consumer.stop()
 
 
-async def _read_to(
-    consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]
+async def read_to(
+    consumer: AIOKafkaConsumer, reading: list[TopicPartition], ends: dict[TopicPartition, int]
 ) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
+    """Yield the records of each fetch until the ends are reached."""
+
     def end(tp: TopicPartition) -> int:
         # The embedded broker's ListOffsets falls short of what its fetch responses say.
         return max(ends[tp], consumer.highwater(tp) or 0)
 
-    reading = set(ends) - consumer.paused()
     while behind := [tp for tp in reading if await consumer.position(tp) < end(tp)]:
         for tp, records in (await consumer.getmany(*behind, timeout_ms=1000)).items():
             yield tp, records

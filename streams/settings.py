@@ -58,6 +58,18 @@ class Settings(BaseModel):
         default="127.0.0.1", min_length=1, description="where /health and /metrics listen"
     )
     web_port: int = Field(default=6066, ge=0, le=65535, description="0: none is served")
+    store: Literal["rocksdb", "memory"] = Field(
+        default="memory", description="where a worker keeps profiles between batches"
+    )
+    data: str = Field(
+        default=".touchline/state", min_length=1, description="folder of the profiles in RocksDB"
+    )
+    cache_profiles: int = Field(
+        default=25_000,
+        ge=1,
+        le=100_000_000,
+        description="decoded profiles of each partition that stay in memory beside RocksDB",
+    )
     instance: str = Field(default="", description="group.instance.id, for static membership")
     batch_records: int = Field(
         default=4000, ge=1, le=100_000, description="records in one micro-batch"

@@ -13,9 +13,9 @@ from schemas.topics import load_topics
 from sinks.places import STEP, Held, Window, held
 from sinks.warehouse import Warehouse
 from streams.log_places import Bits, LogReader, before, count, mark, open_log
+from streams.rows import Ledger
 from streams.settings import Settings
 from streams.sink import routes
-from streams.table import Ledger
 from streams.verify_findings import Finding, judge_account, judge_committed, judge_dead, judge_rows
 from streams.verify_rows import Rows, RowTally
 

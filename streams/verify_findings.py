@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from streams.log_places import Bits, LogReader, between, count, named
+from streams.rows import Ledger
 from streams.settings import Settings
-from streams.table import Ledger
 from streams.verify_rows import RowTally
 
 

@@ -2,6 +2,9 @@
 
 import asyncio
 import time
+from heapq import merge
+from itertools import chain, islice
+from operator import attrgetter
 from typing import Any
 
 from aiohttp.web import Request, Response, StreamResponse, json_response
@@ -69,13 +72,10 @@ def add_worker_pages(app: App, applier: BatchApplier, metrics: WorkerMetrics) ->
         """Answer the canonical dump of this worker's profiles, a line a person, by user id."""
         response = StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
-        held = {
-            u: s.partition.profiles for s in applier.shards.values() for u in s.partition.profiles
-        }
-        users = sorted(held)
-        for start in range(0, len(users), DUMP_CHUNK):
-            lines = [canonical(held[user][user]) for user in users[start : start + DUMP_CHUNK]]
-            await response.write(("\n".join(lines) + "\n").encode())
+        stores = [shard.store for shard in applier.shards.values() if shard.store is not None]
+        people = merge(*(chain.from_iterable(s.scan()) for s in stores), key=attrgetter("user_id"))
+        while chunk := list(islice(people, DUMP_CHUNK)):
+            await response.write(("\n".join(map(canonical, chunk)) + "\n").encode())
             await asyncio.sleep(0)
         return response
 
@@ -99,7 +99,7 @@ def _add_population(app: App, applier: BatchApplier) -> None:
             return json_response({"error": "add ?as_of= in milliseconds since 1970"}, status=400)
         totals = {}
         for number, shard in sorted(applier.shards.items()):
-            people = shard.partition.profiles.values()
+            people = chain.from_iterable(shard.store.scan()) if shard.store is not None else ()
             totals[str(number)] = measure(people, int(as_of))._asdict()
             await asyncio.sleep(0)
         return json_response(totals)
@@ -114,5 +114,5 @@ def _account(shard: Shard) -> dict[str, int]:
         "late": counts.late,
         "dead": shard.ledger.dead,
         "clock": shard.ledger.clock,
-        "profiles": len(shard.partition.profiles),
+        "profiles": counts.people,
     }

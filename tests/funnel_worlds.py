@@ -3,21 +3,25 @@
 A world is folded in batches, with restarts between them, and stored as the sink stores it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from random import Random
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from funnel_oracle import Event
 
-from processors.playbook import compile_playbook
+from processors.playbook import Playbook, compile_playbook
 from schemas.playbook import PlaybookSpec
 from schemas.profile import Profile
 from schemas.records import DeadLetter, Progress, Touchpoint
 from sinks.tables import DEAD_LETTERS, FUNNEL_PROGRESS, TOUCHPOINTS
 from sinks.warehouse import Warehouse
-from streams.table import Ledger, Shard, from_rows, to_rows
+from streams.restore import new_shard
+from streams.rows import Ledger, to_rows
+from streams.store import MemoryStore
+from streams.table import Shard
 
 HOUR = 3_600_000
 LATENESS = 6
@@ -149,17 +153,17 @@ def fold_all(
         records = [record for record in log if record.partition == number]
         changes = random.randrange(len(records)) if before else 0
         kept: dict[bytes, bytes | None] = {}
-        shard = from_rows(compile_playbook(before or spec), dict(kept))
+        shard = restored(compile_playbook(before or spec), kept)
         while records:
             done = shard.ledger.offset + 1
             if done == changes or random.random() < 0.1:
                 now = spec if done >= changes else before
-                shard = from_rows(compile_playbook(now or spec), dict(kept))
+                shard = restored(compile_playbook(now or spec), kept)
             size = random.choice((1, 3, 20, 100))
             batch = records[: min(size, changes - done) if done < changes else size]
             records = records[len(batch) :]
             kept |= _fold_batch(folded, shard, batch)
-        folded.profiles.update(shard.partition.profiles)
+        folded.profiles.update((p.user_id, p) for chunk in shard.store.scan() for p in chunk)
     return folded
 
 
@@ -174,10 +178,21 @@ def _fold_batch(folded: Folded, shard: Shard, batch: list[Record]) -> dict[bytes
         clock=shard.partition.clock,
         counted=shard.counted,
         followed=shard.followed(),
+        duplicates=shard.partition.counts.duplicates,
+        late=shard.partition.counts.late,
+        people=shard.partition.counts.people,
     )
-    rows = dict(to_rows(effects.changed, ledger))
-    shard.settle(ledger)
+    rows = list(to_rows(effects.changed, ledger, shard.partition))
+    shard.settle(ledger, rows, 0)
     return dict(rows)
+
+
+def restored(playbook: Playbook, rows: Mapping[bytes, bytes | None]) -> Shard:
+    """Return the shard of these rows of a changelog."""
+    store = MemoryStore(playbook)
+    last = sorted(rows.items(), key=lambda row: row[0] == b"")
+    store.load([SimpleNamespace(offset=n, key=k, value=v) for n, (k, v) in enumerate(last)])
+    return new_shard(playbook, store, store.finish())
 
 
 def store(random: Random, warehouse: Warehouse, log: list[Record], folded: Folded) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
@@ -68,19 +69,21 @@ def await_progress(worker: Child, least: int, most: int) -> None:
     assert done < most, "the worker was faster than the test: give it more"
 
 
+@pytest.mark.parametrize("store", ["memory", "rocksdb"])
 def test_a_killed_worker_comes_back_to_the_same_profiles_and_actions(
-    line: TheLine, purchases: list[Touchpoint]
+    line: TheLine, purchases: list[Touchpoint], store: str
 ) -> None:
     """SIGKILL in the middle, twice: profiles are the oracle's, and each action is there once."""
+    kept: dict[str, Any] = {"store": store, "cache_profiles": 100}
     line.publish(purchases[: PURCHASES // 4])
     publish_broken(line)
     line.publish(purchases[PURCHASES // 4 :])
     for least in (3_000, 10_000):
-        with line.worker() as worker:
+        with line.worker(**kept) as worker:
             worker.wait_ready()
             await_progress(worker, least, PURCHASES)
             worker.kill()
-    with line.worker() as worker:
+    with line.worker(**kept) as worker:
         worker.wait_ready()
         found = await_account([worker], PURCHASES + BROKEN)
         profiles = dump([worker])

@@ -90,7 +90,9 @@ class TheLine:
         self.folder.mkdir(parents=True, exist_ok=True)
         return Child(
             command,
-            self.settings.model_copy(update={"web_port": port, **changes}),
+            self.settings.model_copy(
+                update={"web_port": port, "data": str(self.folder / "state"), **changes}
+            ),
             self.folder,
             log_name=f"{command}-{port}",
         )

@@ -14,13 +14,12 @@ from peers.job import invent
 from processors.partition import Partition
 from processors.playbook import compile_playbook
 from schemas.playbook import find_playbook
-from schemas.profile import Profile
 from schemas.topics import load_topics
 from streams.admin import create_topics
 from streams.cli.children import Child
 from streams.outbox import new_producer, send_rows
+from streams.rows import Ledger, to_rows
 from streams.settings import Settings
-from streams.table import Ledger, to_rows
 
 PATTERNS = 1000
 EVENTS = 5
@@ -41,7 +40,7 @@ class Recovery(NamedTuple):
 def measure_recovery(settings: Settings, folder: Path, profiles: int) -> Recovery:
     """Write a changelog of so many profiles, then start a worker on it."""
     create_topics(settings.bootstrap, load_topics().values(), prefix=settings.topic_prefix)
-    size = asyncio.run(_write(settings, profiles))
+    size = asyncio.run(write_changelog(settings, profiles))
     began = time.monotonic()
     with Child("worker", settings, folder, log_name=f"{settings.topic_prefix}worker") as child:
         child.wait_ready()
@@ -53,30 +52,34 @@ def measure_recovery(settings: Settings, folder: Path, profiles: int) -> Recover
     return Recovery(profiles, size / profiles, metrics["touchline_recovery_seconds"], ready)
 
 
-def _patterns(settings: Settings) -> list[Profile]:
+def _fold_patterns(settings: Settings) -> Partition:
     playbook = find_playbook(settings.playbook)
     partition = Partition(compile_playbook(playbook), {})
     start = int(time.time() * 1000) - 60_000
     touchpoints = invent(PATTERNS * EVENTS, PATTERNS, start, PATTERNS, playbook.currency)
     partition.apply((touchpoint, touchpoint.occurred_at) for touchpoint in touchpoints)
-    return list(partition.profiles.values())
+    return partition
 
 
-async def _write(settings: Settings, profiles: int) -> int:
-    patterns, size = _patterns(settings), 0
+async def write_changelog(settings: Settings, profiles: int) -> int:
+    """Write a changelog of so many profiles; return its size in bytes."""
+    folded, size = _fold_patterns(settings), 0
     partitions = load_topics()["profiles-changelog"].partitions
 
     def rows(partition: int) -> Iterator[tuple[bytes, bytes]]:
         nonlocal size
-        clock = int(time.time() * 1000)
+        people, clock = 0, int(time.time() * 1000)
         stride = partitions * PATTERNS
         for first in range(partition, profiles, stride):
             names = [f"u-{n:07}" for n in range(first, min(first + stride, profiles), partitions)]
             changed = {
                 name: msgspec.structs.replace(pattern, user_id=name)
-                for name, pattern in zip(names, cycle(patterns), strict=False)
+                for name, pattern in zip(names, cycle(folded.profiles.values()), strict=False)
             }
-            for row in to_rows(changed, Ledger(0, 0, clock)):
+            for name, pattern in zip(names, cycle(folded.profiles), strict=False):
+                folded.due.enter(name, folded.due.entered(pattern) or clock)
+            people += len(names)
+            for row in to_rows(changed, Ledger(-1, 0, clock, people=people, lineage=b"0"), folded):
                 size += len(row[0]) + len(row[1])
                 yield row
 

@@ -15,8 +15,11 @@ import faust
 from faust.types import TP
 
 from peers.job import State, step
+from processors.due_index import DueIndex
 from processors.partition import Counts, Effects
+from processors.playbook import Playbook, compile_playbook
 from schemas.codec import Codec
+from schemas.playbook import find_playbook
 from schemas.records import Touchpoint
 from streams.app import build_app
 from streams.apply import BatchApplier
@@ -55,10 +58,12 @@ class PeerSettings(Settings):
 class FifthOrders:
     """A partition that takes the peers' step; `BatchApplier` drives it as it drives the fold's."""
 
-    def __init__(self) -> None:
+    def __init__(self, playbook: Playbook) -> None:
         self.profiles: dict[str, State] = {}
         self.clock = 0
         self.counts = Counts()
+        self.due = DueIndex()
+        self.playbook = playbook
 
     def apply(self, batch: Iterable[tuple[Touchpoint, int]]) -> Effects:
         """Apply touchpoints, each with the time of its record."""
@@ -88,12 +93,13 @@ def build_fold(settings: PeerSettings) -> App:
         if settings.broker == "kafka"
         else OrderedDelivery(settings, commit)
     )
+    playbook = compile_playbook(find_playbook("second-purchase"))  # rows name one; its rules rest
     applier = BatchApplier(settings, settings.new_codec(), delivery, metrics)
 
     async def restore(assignment: set[TP]) -> dict[TP, int]:
         wanted = {tp.partition for tp in assignment if tp.topic == source}
         await delivery.take(wanted)
-        applier.take_over({partition: Shard(FifthOrders()) for partition in wanted})
+        applier.take_over({partition: Shard(FifthOrders(playbook)) for partition in wanted})
         return {}
 
     async def apply(tp: TP, records: list[Any]) -> None:

@@ -68,13 +68,14 @@ def means(
 
 def _of_file(file: Path, spec: PlaybookSpec, as_of: int | None) -> Population:
     """Return the totals of the people of a file, at its end or at ``as_of``."""
-    partition = Partition(compile_playbook(spec), {})
+    profiles: dict[str, Any] = {}
+    partition = Partition(compile_playbook(spec), profiles)
     with progress() as bar:
         lines = bar.track(read_events(file), total=count_lines(file), description="folding")
         known = (each for each in lines if as_of is None or each[1] <= as_of)
         while batch := list(itertools.islice(known, BATCH)):
             partition.apply(batch)
-    return measure(partition.profiles.values(), partition.clock if as_of is None else as_of)
+    return measure(profiles.values(), partition.clock if as_of is None else as_of)
 
 
 def _of_workers(urls: Iterable[str], as_of: int | None) -> list[Population]:

@@ -15,7 +15,7 @@ from processors.partition import Effects, Partition
 from processors.playbook import compile_playbook
 from schemas.jsonlines import parse_time
 from schemas.playbook import find_playbook
-from schemas.profile import canonical, dump
+from schemas.profile import Profile, canonical, dump
 from schemas.records import Fact, Touchpoint
 from schemas.timezones import load_zone
 from streams.cli.history import BATCH, count_lines, read_events
@@ -67,7 +67,8 @@ def simulate(file: Path, until: int | None, form: str | None, **flags: Any) -> N
     """
     settings = load_settings(**flags)
     spec = find_playbook(settings.playbook)
-    partition = Partition(compile_playbook(spec), {})
+    profiles: dict[str, Profile] = {}
+    partition = Partition(compile_playbook(spec), profiles)
     show = _SHOWS.get(form or "") or _storyteller(Teller(load_zone(spec.timezone)))
     # A story on the terminal is its own progress, and a bar would cross it.
     watched = progress() if form is not None or not sys.stdout.isatty() else nullcontext()
@@ -82,7 +83,7 @@ def simulate(file: Path, until: int | None, form: str | None, **flags: Any) -> N
             show(batch, effects)
     counts = partition.counts
     summary = {
-        "profiles": len(partition.profiles),
+        "profiles": counts.people,
         "applied": counts.applied,
         "duplicates": counts.duplicates,
         "late": counts.late,
@@ -90,7 +91,7 @@ def simulate(file: Path, until: int | None, form: str | None, **flags: Any) -> N
         "actions": actions,
         "clock": partition.clock,
     }
-    _end(form, partition, summary)
+    _end(form, profiles, summary)
 
 
 def _fold(
@@ -166,13 +167,13 @@ _SHOWS: dict[str, Show] = {
 }
 
 
-def _end(form: str | None, partition: Partition, summary: dict[str, int]) -> None:
+def _end(form: str | None, profiles: dict[str, Profile], summary: dict[str, int]) -> None:
     """Print what can be said only at the end."""
     if form == "profiles":
-        sys.stdout.writelines(f"{line}\n" for line in dump(partition.profiles))
+        sys.stdout.writelines(f"{line}\n" for line in dump(profiles))
     elif form == "json":
-        for user_id in sorted(partition.profiles):
-            _line("profile", **msgspec.json.decode(canonical(partition.profiles[user_id])))
+        for user_id in sorted(profiles):
+            _line("profile", **msgspec.json.decode(canonical(profiles[user_id])))
     if form == "json":
         _line("summary", **summary)
     elif form == "summary":

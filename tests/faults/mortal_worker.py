@@ -22,8 +22,9 @@ from aiokafka import AIOKafkaProducer
 from streams import app as worker
 from streams import delivery, outbox
 from streams.outbox import Row, new_producer, send_rows
+from streams.rows import Ledger
 from streams.settings import Settings
-from streams.table import Ledger, Shard
+from streams.table import Shard
 
 PART_BYTES = 4_000
 
@@ -90,9 +91,9 @@ def become_mortal(fate: Fate) -> None:
 
     settle = Shard.settle
 
-    def settle_mortally(shard: Shard, ledger: Ledger) -> None:
+    def settle_mortally(shard: Shard, ledger: Ledger, rows: Any, end: int) -> None:
         fate.pass_by("before", "settle")
-        settle(shard, ledger)
+        settle(shard, ledger, rows, end)
         fate.pass_by("after", "settle")
 
     outbox.BATCH_BYTES = PART_BYTES

@@ -26,8 +26,8 @@ from streams.broken import broken_records
 from streams.cli.demo import await_sink
 from streams.embedded import EmbeddedBroker
 from streams.metrics import SinkMetrics
+from streams.rows import LEDGER_KEY, Ledger
 from streams.sink_check import RowCheck
-from streams.table import LEDGER_KEY, Ledger
 
 HERE = TP("facts", 0)
 FACT = Fact("f", "u", "tag_added", 1, "s", "", "", "event", "e", "r", "p", 1, {})

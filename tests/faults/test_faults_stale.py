@@ -13,19 +13,19 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.partition import Partition
+from processors.partition import Counts, Partition
 from processors.playbook import compile_playbook
 from schemas.codec import Codec
 from schemas.playbook import find_playbook
-from schemas.profile import Profile
 from streams.apply import BatchApplier
 from streams.ceiling import WINDOW, TooManyDeadLetters, watch
 from streams.continuity import Log, StateLost, check_continuity
 from streams.faust_app import consume
 from streams.faust_transport import Batch, GapError
 from streams.metrics import WorkerMetrics
+from streams.rows import Ledger
 from streams.settings import Settings
-from streams.table import Ledger, Shard
+from streams.table import Shard
 from streams.worker_pages import STALLED_AFTER, add_worker_pages
 
 HERE = TP("touchpoints", 0)
@@ -110,7 +110,7 @@ def test_a_worker_that_does_not_move_says_so(
 
 
 @pytest.mark.parametrize(
-    ("log", "counted", "cause"),
+    ("log", "people", "cause"),
     [
         (Log(0, 20, 10), 7, ""),
         (Log(0, 10, 0), 7, ""),
@@ -121,12 +121,12 @@ def test_a_worker_that_does_not_move_says_so(
         (Log(0, 9, 9), 7, "made anew"),
     ],
 )
-def test_state_and_log_must_go_together(log: Log, counted: int, cause: str) -> None:
-    """A ledger at offset 9 whose profiles have counted 7 records, and what the log may then be."""
+def test_state_and_log_must_go_together(log: Log, people: int, cause: str) -> None:
+    """A ledger at offset 9 of 7 profiles, and what the log may then be."""
     playbook = compile_playbook(find_playbook("second-purchase"))
-    profile = Profile("u")
-    profile.applied, profile.late = 5, 2
-    shard = Shard(Partition(playbook, {"u": profile}), Ledger(offset=9, counted=counted))
+    shard = Shard(
+        Partition(playbook, {}), Ledger(offset=9, people=people), account=Counts(people=7)
+    )
     if not cause:
         check_continuity(0, shard, log)
         return

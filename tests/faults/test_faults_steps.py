@@ -13,6 +13,7 @@ from workload import touches
 from processors.playbook import compile_playbook
 from schemas.playbook import find_playbook
 from streams.restore import restore_shards
+from streams.stores import Stores
 
 pytestmark = pytest.mark.kafka
 STEPS = ("announcements", "changelog", "offsets", "commit", "settle")
@@ -55,7 +56,8 @@ def test_without_transactions_what_is_done_again_has_the_same_ids(line: TheLine,
     die_at(line, "before", "changelog", 4, broker="plain")
     die_at(line, "after", "part", 2, broker="plain")
     playbook = compile_playbook(find_playbook(line.settings.playbook))
-    shards = asyncio.run(restore_shards(line.settings, playbook, PARTITIONS, {}))
+    stores = Stores(line.settings.model_copy(update={"store": "memory"}), playbook)
+    shards = asyncio.run(restore_shards(line.settings, playbook, PARTITIONS, {}, stores))
     assert any(shard.ahead for shard in shards.values()), "the changelog was not left half written"
     die_at(line, "after", "changelog", 4, broker="plain")
     die_at(line, "after", "commit", 4, broker="plain")

@@ -28,6 +28,7 @@ from schemas.topics import load_topics
 from schemas.wire import DecodeError
 from streams.cli.children import Child
 from streams.restore import restore_shards
+from streams.stores import Stores
 
 PARTITIONS = {0, 1, 2, 3}
 Place = tuple[str, int, int]
@@ -113,8 +114,10 @@ def require_durable(line: TheLine, truth: Truth) -> None:
 def restored(line: TheLine) -> list[str]:
     """Return the canonical dump of the profiles as the changelog has them."""
     playbook = compile_playbook(find_playbook(line.settings.playbook))
-    shards = asyncio.run(restore_shards(line.settings, playbook, PARTITIONS, {}))
-    profiles = {u: p for shard in shards.values() for u, p in shard.partition.profiles.items()}
+    stores = Stores(line.settings.model_copy(update={"store": "memory"}), playbook)
+    shards = asyncio.run(restore_shards(line.settings, playbook, PARTITIONS, {}, stores))
+    held = (shard.store for shard in shards.values() if shard.store is not None)
+    profiles = {p.user_id: p for store in held for chunk in store.scan() for p in chunk}
     return list(dump_profiles(profiles))
 
 

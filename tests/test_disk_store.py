@@ -1,0 +1,253 @@
+"""Profiles on the disk: the same as in memory, whatever was killed, copied back or damaged."""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from playbook_yaml import brisk
+from strategies import HOUR, START, Log, cuts, logs
+
+from processors.partition import Known, Partition
+from processors.playbook import Playbook
+from schemas.profile import dump
+from schemas.records import Touchpoint
+from streams.disk_store import DiskStore
+from streams.restore import place_to_resume
+from streams.rows import Ledger, to_rows
+from streams.settings import Settings
+from streams.store import MemoryStore, StaleStoreError, Store, StoreError
+from streams.stores import Stores
+from streams.table import Shard
+
+PLAYBOOK = brisk()
+OTHER = replace(PLAYBOOK, new_for=PLAYBOOK.new_for // 3, fingerprint=PLAYBOOK.fingerprint ^ 1)
+FEW = settings(
+    max_examples=60, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+class Changelog:
+    """A changelog as Kafka keeps it: offsets with gaps for the marks of transactions."""
+
+    def __init__(self, lineage: bytes = b"a") -> None:
+        self.records: list[Any] = []
+        self.end = 0
+        self.lineage = lineage
+
+    def append(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
+        """Append the rows of a transaction; return the changelog's new end."""
+        for key, value in rows:
+            self.records.append(SimpleNamespace(offset=self.end, key=key, value=value))
+            self.end += 1
+        self.end += 1
+        return self.end
+
+    def compact(self) -> None:
+        """Keep the last row of each key."""
+        last = {record.key: record for record in self.records}
+        self.records = [record for record in self.records if last[record.key] is record]
+
+    def restore(self, store: Store, playbook: Playbook = PLAYBOOK) -> Shard:
+        """Bring a store up, as a worker does."""
+        while True:
+            start = place_to_resume(store, 0, self.end)
+            store.load([record for record in self.records if record.offset >= start])
+            try:
+                found = store.finish()
+            except StaleStoreError as error:
+                store.discard(str(error))
+                continue
+            ledger = found.ledger or Ledger(lineage=self.lineage)
+            counts = ledger.counts
+            counts.people = found.people
+            partition = Partition(playbook, store.profiles, Known(counts, store.due))
+            partition.clock = ledger.clock
+            assert found.people == ledger.people
+            return Shard(partition, ledger, store=store)
+
+    def step(self, shard: Shard, batch: Log, now: int) -> None:
+        """Apply a batch and let the clock go on, each a transaction that is then settled."""
+        for effects in (shard.partition.apply(batch), shard.partition.advance(now)):
+            counts = shard.partition.counts
+            ledger = msgspec.structs.replace(
+                shard.ledger, offset=shard.ledger.offset + len(batch), people=counts.people,
+                clock=shard.partition.clock, counted=shard.counted,
+                duplicates=counts.duplicates, late=counts.late,
+            )  # fmt: skip
+            rows = list(to_rows(effects.changed, ledger, shard.partition))
+            shard.settle(ledger, rows, self.append(rows))
+
+
+def shown(store: Store) -> list[str]:
+    """Return the canonical dump of a store."""
+    return list(dump({p.user_id: p for chunk in store.scan() for p in chunk}))
+
+
+def run(log: Log, changelog: Changelog, shard: Shard) -> None:
+    """Apply a log, record by record."""
+    for each in log:
+        changelog.step(shard, [each], each[1])
+
+
+@FEW
+@given(log=logs(), data=st.data())
+def test_a_store_on_the_disk_is_a_dict(log: Log, data: st.DataObject) -> None:
+    """Tiny cache, restarts, wiped disks, old copies, compaction, another playbook: the same."""
+    now, cached = log[-1][1] + 500 * HOUR, data.draw(st.integers(1, 3))
+    plain, profiles = Partition(PLAYBOOK, {}), {}
+    changelog, playbook, start = Changelog(), PLAYBOOK, 0
+    with TemporaryDirectory() as name:
+        folder, copy = Path(name) / "0", Path(name) / "copy"
+        store = DiskStore(folder, "c/0", playbook, cached)
+        shard = changelog.restore(store)
+        for stop in [*data.draw(cuts(len(log))), len(log)]:
+            batch = log[start:stop]
+            idle = log[stop][1] if stop < len(log) else now
+            if batch:
+                changelog.step(shard, batch, idle)
+                plain.apply(batch)
+                plain.advance(idle)
+            profiles = plain.profiles
+            assert shown(store) == list(dump(profiles))
+            assert shard.partition.counts == plain.counts
+            assert len(store.due) == sum(plain.due.entered(user) is not None for user in profiles)
+            start = stop
+            event = data.draw(st.sampled_from(("", "restart", "wipe", "copy", "old", "new rules")))
+            if not event:
+                continue
+            store.close()
+            if event == "wipe" or (event == "old" and copy.exists()):
+                shutil.rmtree(folder)
+            if event == "copy" and not copy.exists():
+                shutil.copytree(folder, copy)
+            if event == "old" and copy.exists():
+                shutil.copytree(copy, folder)
+            if event == "new rules":
+                playbook = OTHER if playbook is PLAYBOOK else PLAYBOOK
+                clock, plain = plain.clock, Partition(playbook, profiles)
+                plain.clock = clock
+            if data.draw(st.booleans()):
+                changelog.compact()
+            store = DiskStore(folder, "c/0", playbook, cached)
+            shard = changelog.restore(store, playbook)
+        store.close()
+        assert shown(changelog.restore(MemoryStore(playbook), playbook).store) == list(
+            dump(profiles)
+        )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a store is."""
+    return tmp_path / "state" / "0"
+
+
+def filled(folder: Path, log: Log, changelog: Changelog) -> list[str]:
+    """Fill a store on the disk, and close it; return its dump."""
+    store = DiskStore(folder, "c/0", PLAYBOOK, 10)
+    run(log, changelog, changelog.restore(store))
+    dumped = shown(store)
+    store.close()
+    return dumped
+
+
+def life(people: int, lap: int = 0) -> Log:
+    """Return an order of each of some people, a minute apart."""
+    log = []
+    for number in range(people):
+        at, order = START + (lap * people + number) * 60_000, f"{lap}-{number}"
+        money = {"order_id": order, "amount_minor": 1000, "currency": "USD"}
+        log.append((Touchpoint(order, f"u{number}", at, "order_paid", money), at))
+    return log
+
+
+def test_a_restart_reads_the_tail_only(folder: Path) -> None:
+    """An intact disk goes on at the ledger that it knows; another worker's writes are read."""
+    changelog = Changelog()
+    filled(folder, life(20), changelog)
+    before = changelog.end
+    run(life(5, 1), changelog, changelog.restore(MemoryStore(PLAYBOOK)))
+    store = DiskStore(folder, "c/0", PLAYBOOK, 10)
+    assert store.resume() == before - 2
+    assert shown(changelog.restore(store).store) == shown(
+        changelog.restore(MemoryStore(PLAYBOOK)).store
+    )
+    store.close()
+
+
+def test_a_store_that_was_not_filled_to_the_end_begins_anew(folder: Path) -> None:
+    """Killed while it was filled for the first time: no checkpoint, so none of it is trusted."""
+    changelog = Changelog()
+    run(life(20), changelog, changelog.restore(MemoryStore(PLAYBOOK)))
+    store = DiskStore(folder, "c/0", PLAYBOOK, 10)
+    store.load(changelog.records[:10])
+    store.close()
+    store = DiskStore(folder, "c/0", PLAYBOOK, 10)
+    assert store.resume() is None
+    assert shown(store) == []
+    store.close()
+
+
+@pytest.mark.parametrize("other", ["ahead", "made anew", "another topic"])
+def test_a_store_that_does_not_go_with_its_changelog_is_rebuilt(
+    folder: Path, other: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ahead of its changelog, of one that was made anew, or of another topic: said and rebuilt."""
+    changelog = Changelog()
+    filled(folder, life(20), changelog)
+    topic = "c/0"
+    if other == "ahead":
+        del changelog.records[len(changelog.records) // 2 :]
+        while changelog.records[-1].key != b"":
+            changelog.records.pop()
+        changelog.end = changelog.records[-1].offset + 2
+    elif other == "made anew":
+        changelog = Changelog(b"b")
+        run(life(30), changelog, changelog.restore(MemoryStore(PLAYBOOK)))
+    else:
+        topic = "d/0"
+    store = DiskStore(folder, topic, PLAYBOOK, 10)
+    found = shown(changelog.restore(store).store)
+    assert found == shown(changelog.restore(MemoryStore(PLAYBOOK)).store)
+    assert "is discarded" in caplog.text
+    store.close()
+
+
+def test_a_damaged_file_is_never_served(folder: Path) -> None:
+    """A flipped byte stops the worker, which says so; the next start rebuilds the store."""
+    changelog = Changelog()
+    before = filled(folder, life(200), changelog)
+    (table,) = folder.glob("*.sst")
+    data = bytearray(table.read_bytes())
+    data[len(data) // 4] ^= 0xFF
+    table.write_bytes(data)
+    store = DiskStore(folder, "c/0", PLAYBOOK, 10)
+    with pytest.raises(StoreError, match="is damaged"):
+        list(store.scan())
+    store.close()
+    store = DiskStore(folder, "c/0", PLAYBOOK, 10)
+    assert shown(changelog.restore(store).store) == before
+    store.close()
+
+
+def test_two_workers_cannot_share_a_folder(tmp_path: Path) -> None:
+    """The second one says which folder and what to do; a named one has a folder of its own."""
+    first = Settings(store="rocksdb", data=str(tmp_path))
+    named = first.model_copy(update={"instance": "b"})
+    stores = [Stores(each, PLAYBOOK) for each in (first, first, named)]
+    stores[0].open(0)
+    with pytest.raises(StoreError, match="TOUCHLINE_INSTANCE"):
+        stores[1].open(1)
+    stores[2].open(0)
+    stores[0].close()
+    stores[1].open(0)
+    for each in stores:
+        each.close()
