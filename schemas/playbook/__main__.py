@@ -10,7 +10,7 @@ from typing import Any
 from schemas.playbook.base import DURATION_PATTERN, NAME_PATTERN
 from schemas.playbook.editor import playbook_json_schema
 from schemas.playbook.whole import CURRENCY_PATTERN
-from schemas.rules import payload_rules
+from schemas.rules import REQUIRED, FieldRule, payload_rules
 from schemas.segments import SEGMENTS
 
 _HEAD = """\
@@ -18,6 +18,13 @@ _HEAD = """\
 
 Made from the models in `schemas/playbook/` by `python -m schemas.playbook > docs/playbook-keys.md`.
 [playbook.md](playbook.md) explains them with examples. A key without a default has to be there.
+"""
+_EVENTS = """\
+## Kinds of events
+
+The fields of each kind's payload, for `where`, `field` and the files of events; made from
+[touchpoint.avsc](../schemas/avro/touchpoint.avsc), which says what they mean. `where` knows
+`channel`, `source`, `campaign`, `staff` and `community` of every kind as well.
 """
 _TYPES = {"integer": "whole number", "number": "number", "boolean": "true or false"}
 _PATTERNS = {
@@ -31,7 +38,22 @@ def render_keys() -> str:
     """Return the page: a section for each kind of mapping, a row for each key."""
     schema = playbook_json_schema()
     kinds = {"PlaybookSpec": schema, **schema["$defs"]}
-    return "\n".join([_HEAD, *(_section(name, kinds[name]) for name in _reached(kinds))])
+    sections = (_section(name, kinds[name]) for name in _reached(kinds))
+    return "\n".join([_HEAD, *sections, _events()])
+
+
+def _events() -> str:
+    """Return the table of the kinds of events with the fields of each."""
+    rows = [
+        f"| `{kind}` | {', '.join(map(_field, rules.fields.values()))} |"
+        for kind, rules in payload_rules().items()
+    ]
+    return "\n".join([_EVENTS, "| kind | fields |", "|---|---|", *rows, ""])
+
+
+def _field(rule: FieldRule) -> str:
+    needed = "" if rule.default is not REQUIRED else ", needed"
+    return f"`{rule.name}` ({rule.words}{needed})"
 
 
 def _reached(kinds: dict[str, Any]) -> list[str]:
