@@ -6,12 +6,13 @@
 
 # ruff: noqa: S608 - names are of this package, values are parameters
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sinks.funnel_events import time_of
+from sinks.funnel_events import NARROW, WIDE, Layout
 from sinks.funnel_paths import paths
 from sinks.funnel_spec import Breakdown, Funnel
 from sinks.sql import Params, ask
@@ -65,10 +66,12 @@ class FellOut(NamedTuple):
     last_at: int
 
 
-_STEPS = f"""
+def _steps(layout: Layout) -> str:
+    return f"""
+    max(tied),
     sumForEach(arrayMap(x -> toUInt64(1), path)),
     quantilesExactForEach(0.5, 0.9)(
-        arrayMap((x, before) -> {time_of("x")} - {time_of("before")},
+        arrayMap((x, before) -> {layout.time_of("x")} - {layout.time_of("before")},
             arrayPopFront(path), arrayPopBack(path)))"""
 
 
@@ -90,9 +93,11 @@ def run_funnel(
     """
     if not 0 < share <= 1:
         raise ValueError(f"a sample is a share above 0 and at most 1, not {share}")
-    params = Params()
-    sql = f"SELECT {_STEPS} FROM ({paths(funnel, params, share=share)})"
-    ((people, times),) = ask(warehouse, sql, params, limits)
+
+    def sql(layout: Layout, params: Params) -> str:
+        return f"SELECT {_steps(layout)} FROM ({paths(funnel, params, layout, share=share)})"
+
+    ((people, times),) = _ask(warehouse, sql, limits)
     return result_of(funnel, people, times, share)
 
 
@@ -104,12 +109,14 @@ def run_funnel_by(
     The parts add up to the whole. None is the part of those who have no value, because they did not
     reach the step that it is a field of.
     """
-    params = Params()
-    sql = f"""
-        SELECT value, {_STEPS} FROM ({paths(funnel, params, by=by)})
-        GROUP BY value ORDER BY count() DESC, value"""
-    rows = ask(warehouse, sql, params, limits)
-    return {value: result_of(funnel, people, times, 1.0) for value, people, times in rows}
+
+    def sql(layout: Layout, params: Params) -> str:
+        return f"""
+            SELECT {_steps(layout)}, value FROM ({paths(funnel, params, layout, by=by)})
+            GROUP BY value ORDER BY count() DESC, value"""
+
+    rows = _ask(warehouse, sql, limits)
+    return {value: result_of(funnel, people, times, 1.0) for people, times, value in rows}
 
 
 def funnel_trend(
@@ -119,13 +126,14 @@ def funnel_trend(
 
     A day less than the window ago is not over: who entered on it may still convert.
     """
-    params = Params()
-    zone = params.text(timezone)
-    sql = f"""
-        SELECT {_STEPS},
-            toDate(fromUnixTimestamp64Milli({time_of("path[1]")}, 'UTC'), {zone}) AS day
-        FROM ({paths(funnel, params)}) GROUP BY day ORDER BY day"""
-    rows = ask(warehouse, sql, params, limits)
+
+    def sql(layout: Layout, params: Params) -> str:
+        entered = f"fromUnixTimestamp64Milli({layout.time_of('path[1]')}, 'UTC')"
+        return f"""
+            SELECT {_steps(layout)}, toDate({entered}, {params.text(timezone)}) AS day
+            FROM ({paths(funnel, params, layout)}) GROUP BY day ORDER BY day"""
+
+    rows = _ask(warehouse, sql, limits)
     return {day: result_of(funnel, people, times, 1.0) for people, times, day in rows}
 
 
@@ -150,11 +158,24 @@ def fell_out(
     """
     params = Params()
     sql = f"""
-        SELECT person, {time_of("path[1]")}, {time_of("path[-1]")}
+        SELECT person, {WIDE.time_of("path[1]")}, {WIDE.time_of("path[-1]")}
         FROM ({paths(funnel, params, named=True)})
         WHERE length(path) = {params.whole(step)} AND person > {params.text(after)}
         ORDER BY person LIMIT {params.whole(count)}"""
     return [FellOut(*row) for row in ask(warehouse, sql, params, limits)]
+
+
+def _ask(
+    warehouse: Warehouse, sql: Callable[[Layout, Params], str], limits: Limits | None
+) -> list[tuple[Any, ...]]:
+    """Return the rows without their first column, ``max(tied)``: narrow where that is exact."""
+    rows: list[tuple[Any, ...]] = []
+    for layout in (NARROW, WIDE):
+        params = Params()
+        rows = ask(warehouse, sql(layout, params), params, limits)
+        if not any(tied for tied, *_ in rows):
+            break
+    return [tuple(row) for _, *row in rows]
 
 
 def result_of(

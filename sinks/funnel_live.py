@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from sinks.funnel import FellOut, FunnelResult, result_of
-from sinks.funnel_events import time_of
+from sinks.funnel_events import WIDE
 from sinks.funnel_paths import paths
 from sinks.funnel_spec import Funnel
 from sinks.sql import Params, ask
@@ -142,9 +142,9 @@ def _attempts(live: LiveFunnel, params: Params, *, named: bool = False) -> str:
         {_kept(live, params, named=named)}
         UNION ALL
         SELECT person, toUInt8(length(path)) AS reached,
-            arrayMap((x, before) -> {time_of("x")} - {time_of("before")},
+            arrayMap((x, before) -> {WIDE.time_of("x")} - {WIDE.time_of("before")},
                 arrayPopFront(path), arrayPopBack(path)) AS took,
-            {time_of("path[1]")} AS entered, {time_of("path[-1]")} AS last
+            {WIDE.time_of("path[1]")} AS entered, {WIDE.time_of("path[-1]")} AS last
         FROM ({raw})"""
 
 

@@ -18,13 +18,11 @@ from collections.abc import Sequence
 
 from schemas.rules import END_OF_TIME
 from sinks.condition import Condition
-from sinks.funnel_events import TIME, TOUCH_BIT, meets, people, time_of
+from sinks.funnel_events import TIME_BITS, TOUCH_BIT, WIDE, Layout, meets, people
 from sinks.funnel_spec import Breakdown, Funnel, StepField, unions
 from sinks.sql import Params
 
-_LAST = "bitNot(toUInt128(0))"
-_NO_TIME = f"bitShiftRight({_LAST}, {128 - TIME})"
-_END_OF_TIME = 2**42 - 1
+_END_OF_TIME = 2**TIME_BITS - 1
 _SPARE_TIME = _END_OF_TIME - END_OF_TIME
 """Milliseconds that can be added to any event's time before its 42 bits are full: nine years."""
 
@@ -32,6 +30,7 @@ _SPARE_TIME = _END_OF_TIME - END_OF_TIME
 def paths(
     funnel: Funnel,
     params: Params,
+    layout: Layout = WIDE,
     *,
     share: float = 1.0,
     by: Breakdown | None = None,
@@ -41,14 +40,16 @@ def paths(
     """Return the SQL of one row for each person who entered.
 
     Columns: ``person`` (the hash of the id, or the id where ``named``), ``path`` (the numbers of
-    the attempt's events, one for each step reached), and ``value`` of the breakdown, NULL where a
-    person has none. With ``only``, of the people with these hashes.
+    the attempt's events, one for each step reached), ``value`` of the breakdown, NULL where a
+    person has none, and ``tied``: the layout cannot tell this person's path, whether or not there
+    is one. With the wide layout nobody is. With ``only``, of the people with these hashes.
     """
-    path = _any_order(funnel, params) if funnel.order == "any" else _chain(funnel, params)
+    find = _any_order if funnel.order == "any" else _chain
+    events = people(funnel, params, layout, share, by, named=named, only=only)
     return f"""
-        SELECT person, path, {_value(by)} AS value
-        FROM (SELECT *, {path} FROM ({people(funnel, params, share, by, named=named, only=only)}))
-        WHERE notEmpty(path)"""
+        SELECT person, path, {_value(by)} AS value, tied
+        FROM (SELECT *, {find(funnel, params, layout)} FROM ({events}))
+        WHERE notEmpty(path) OR tied"""
 
 
 def _value(by: Breakdown | None) -> str:
@@ -62,23 +63,24 @@ def _value(by: Breakdown | None) -> str:
     return f"found_values[indexOf(found, ({touches})[{end}])]"
 
 
-def _enters(funnel: Funnel, params: Params, bits: int) -> str:
+def _enters(funnel: Funnel, params: Params, layout: Layout, bits: int) -> str:
     """Return the SQL of whether the event ``x`` opens an attempt that may count."""
     parts = [meets("x", bits)]
     if funnel.entry == "first":
         parts.append(f"x = arrayFirst(y -> {meets('y', bits)}, events)")
     if funnel.since is not None:
-        parts.append(f"{time_of('x')} >= {params.whole(funnel.since)}")
+        parts.append(f"{layout.time_of('x')} >= {params.whole(funnel.since)}")
     if funnel.until is not None:
-        parts.append(f"{time_of('x')} < {params.whole(funnel.until)}")
+        parts.append(f"{layout.time_of('x')} < {params.whole(funnel.until)}")
     return " AND ".join(parts)
 
 
-def _chain(funnel: Funnel, params: Params) -> str:
+def _chain(funnel: Funnel, params: Params, layout: Layout) -> str:
     """Return the SQL of the path of an ordered or strict funnel."""
     bits = [funnel.bit(step.condition) for step in funnel.steps]
-    within = _within(funnel, params)
-    columns = [f"arrayMap(x -> if({_enters(funnel, params, bits[0])}, x, 0), events) AS e1"]
+    within = _within(funnel, params, layout)
+    enters = _enters(funnel, params, layout, bits[0])
+    columns = [f"arrayMap(x -> if({enters}, x, 0), events) AS e1"]
     for k, bit in enumerate(bits[1:], 2):
         held = f"e{k - 1}"
         if funnel.order == "ordered":
@@ -94,7 +96,7 @@ def _chain(funnel: Funnel, params: Params) -> str:
             carried += f" AND NOT {meets('x', inside)}"
         columns.append(
             f"arrayMap((x, e) -> if({carried}, e, 0), events, "
-            f"arrayPopBack(arrayPushFront({held}, toUInt128(0)))) AS e{k}"
+            f"arrayPopBack(arrayPushFront({held}, {layout.of('0')}))) AS e{k}"
         )
     best = [f"arrayMax(e{k})" for k in range(1, len(bits) + 1)]
     columns.append(f"[{', '.join(best)}] AS best")
@@ -106,13 +108,13 @@ def _chain(funnel: Funnel, params: Params) -> str:
     return ",\n".join(columns)
 
 
-def _within(funnel: Funnel, params: Params) -> str:
+def _within(funnel: Funnel, params: Params, layout: Layout) -> str:
     """Return the SQL of whether the event ``x`` lies within the window of the entry ``e``."""
     window = params.whole(min(funnel.window_ms, _END_OF_TIME))
     if funnel.window_ms > _SPARE_TIME:
-        return f"{time_of('x')} - {time_of('e')} <= {window}"
+        return f"{layout.time_of('x')} - {layout.time_of('e')} <= {window}"
     # The same without taking the numbers apart, a fifth of the whole query faster.
-    return f"x <= bitOr(e + bitShiftLeft(toUInt128({window}), {TIME}), {_NO_TIME})"
+    return f"x <= bitOr(e + {layout.at(window)}, {layout.no_time})"
 
 
 def _exclusions(funnel: Funnel, *, after: int, before: int) -> int:
@@ -135,26 +137,26 @@ def _taken(funnel: Funnel, k: int) -> str:
     return f"if(level = {k}, {first}, {held}) AS x{k}"
 
 
-def _any_order(funnel: Funnel, params: Params) -> str:
+def _any_order(funnel: Funnel, params: Params, layout: Layout) -> str:
     """Return the SQL of the path of an any-order funnel."""
     columns: list[str] = []
     times: list[str] = []
     for group in funnel.overlapping():
-        times += _times_of(funnel, group, columns, first=len(times) + 1)
+        times += _times_of(funnel, layout, group, columns, first=len(times) + 1)
     steps, ends = 0, 0
     for step in funnel.steps:
         steps |= funnel.bit(step.condition)
     for exclusion in funnel.exclusions:
         ends |= funnel.bit(exclusion.condition)
     window = params.whole(min(funnel.window_ms, _END_OF_TIME))
-    end = f"least(bitShiftRight(x, {TIME}) + toUInt128({window}), {_END_OF_TIME})"
-    until = f"bitOr(bitShiftLeft(toUInt128({end}), {TIME}), {_NO_TIME})"
+    end = f"least({layout.time_of('x')} + {window}, {_END_OF_TIME})"
+    until = f"bitOr({layout.at(end)}, {layout.no_time})"
     reached = " + ".join(f"(t{k} <= limit)" for k in range(1, len(times) + 1))
     names = ", ".join(f"t{k}" for k in range(1, len(times) + 1))
-    counted = f"(x, limit, {names}) -> if({_enters(funnel, params, steps)}, {reached}, 0)"
+    counted = f"(x, limit, {names}) -> if({_enters(funnel, params, layout, steps)}, {reached}, 0)"
     in_order = f"arraySort([{', '.join(f'{time}[place]' for time in times)}])"
     columns += [
-        f"{_shifted(_next_that(meets('x', ends)))} AS ending",
+        f"{_shifted(layout, _next_that(layout, meets('x', ends)))} AS ending",
         f"arrayMap((x, next) -> least(next, {until}), events, ending) AS limits",
         f"arrayMap({counted}, events, limits, {', '.join(times)}) AS levels",
         "arrayMax(levels) AS level",
@@ -166,7 +168,7 @@ def _any_order(funnel: Funnel, params: Params) -> str:
 
 
 def _times_of(
-    funnel: Funnel, group: dict[Condition, int], columns: list[str], first: int
+    funnel: Funnel, layout: Layout, group: dict[Condition, int], columns: list[str], first: int
 ) -> list[str]:
     """Add to ``columns`` when 1, 2, ... steps of the group are done; return their names."""
     size = sum(group.values())
@@ -177,7 +179,7 @@ def _times_of(
         previous = ""
         for m in range(1, many + 1):
             name = f"n{first}_{number}_{m}"
-            columns.append(f"{_nth_that(meets('x', bits), previous)} AS {name}")
+            columns.append(f"{_nth_that(layout, meets('x', bits), previous)} AS {name}")
             bounds[size - many + m].append(name)
             previous = name
     done = []
@@ -191,20 +193,21 @@ def _times_of(
     return done
 
 
-def _next_that(test: str) -> str:
+def _next_that(layout: Layout, test: str) -> str:
     """Return the SQL of, at each event, the first event from it on that passes."""
-    marked = f"arrayMap(x -> if({test}, x, {_LAST}), events)"
-    return f"arrayReverseFill(y -> y != {_LAST}, {marked})"
+    marked = f"arrayMap(x -> if({test}, x, {layout.last}), events)"
+    return f"arrayReverseFill(y -> y != {layout.last}, {marked})"
 
 
-def _nth_that(test: str, previous: str) -> str:
+def _nth_that(layout: Layout, test: str, previous: str) -> str:
     """Return the SQL of the event after the one in ``previous`` that passes, at each event."""
     if not previous:
-        return _next_that(test)
-    marked = f"arrayMap((x, n) -> if({test}, n, {_LAST}), events, {_shifted(previous)})"
+        return _next_that(layout, test)
+    following = _shifted(layout, previous)
+    marked = f"arrayMap((x, n) -> if({test}, n, {layout.last}), events, {following})"
     return f"arrayReverseFill((n, x) -> {test}, {marked}, events)"
 
 
-def _shifted(values: str) -> str:
+def _shifted(layout: Layout, values: str) -> str:
     """Return the SQL of the values, each moved to the event before."""
-    return f"arrayPushBack(arrayPopFront({values}), {_LAST})"
+    return f"arrayPushBack(arrayPopFront({values}), {layout.last})"

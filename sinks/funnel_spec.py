@@ -122,6 +122,13 @@ class Funnel:
         """Return the bit that an event has which meets the condition."""
         return 1 << self.conditions.index(condition)
 
+    @property
+    def distinct_steps(self) -> bool:
+        """Whether no event can meet two of the conditions, and no step is there twice."""
+        kinds = [kind for condition in self.conditions for kind in condition.kinds]
+        steps = [step.condition for step in self.steps]
+        return len(set(kinds)) == len(kinds) and len(set(steps)) == len(steps)
+
     def overlapping(self) -> list[dict[Condition, int]]:
         """Return the steps' conditions, with how often each occurs, by what may share an event."""
         groups: list[dict[Condition, int]] = []
