@@ -16,23 +16,26 @@ class Rfm(NamedTuple):
     last: date
 
 
+def orders_by_customer() -> dict[str, list[tuple[date, int]]]:
+    """Return the day and cents of each customer's purchases, in order of time."""
+    orders: dict[str, list[tuple[date, int]]] = defaultdict(list)
+    for customer, spelled, _, dollars in _lines():
+        day = datetime.strptime(spelled, "%Y%m%d").date()  # noqa: DTZ007 - a day
+        orders[customer].append((day, round(float(dollars) * 100)))
+    return {customer: sorted(own) for customer, own in orders.items()}
+
+
 def days_by_customer() -> dict[str, list[date]]:
     """Return each customer's purchase days, in order of time."""
-    days: dict[str, list[date]] = defaultdict(list)
-    for customer, day, _, _ in _lines():
-        days[customer].append(datetime.strptime(day, "%Y%m%d").date())  # noqa: DTZ007 - a day
-    return {customer: sorted(own) for customer, own in days.items()}
+    return {customer: [day for day, _ in own] for customer, own in orders_by_customer().items()}
 
 
 def rfm_by_customer(today: date) -> dict[str, Rfm]:
     """Return the figures of each customer, the last purchase of all moved to ``today``."""
     shift = today - last_day()
-    cents: dict[str, int] = defaultdict(int)
-    for customer, _, _, dollars in _lines():
-        cents[customer] += round(float(dollars) * 100)
     return {
-        customer: Rfm(len(own), cents[customer], own[-1] + shift)
-        for customer, own in days_by_customer().items()
+        customer: Rfm(len(own), sum(cents for _, cents in own), own[-1][0] + shift)
+        for customer, own in orders_by_customer().items()
     }
 
 
