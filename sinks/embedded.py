@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote
@@ -10,7 +11,15 @@ from urllib.parse import unquote
 import pyarrow as pa  # type: ignore[import-untyped]  # comes with chdb, without stubs
 from chdb import session
 
-from sinks.warehouse import Limits, Param, WarehouseError, WarehouseRefused, error_of, quoted
+from sinks.warehouse import (
+    INSERT_SETTINGS,
+    Limits,
+    Param,
+    WarehouseError,
+    WarehouseRefused,
+    error_of,
+    quoted,
+)
 
 # Arrow types of the ClickHouse types that our tables use; any other is left to Arrow to infer.
 _ARROW = {
@@ -55,6 +64,8 @@ class EmbeddedWarehouse:
             raise WarehouseRefused(_why_not_opened(path, str(error))) from error
         # Text as bytes: Arrow would fail on a string that is not UTF-8.
         self.execute("SET output_format_arrow_string_as_string = 0")
+        for name, value in INSERT_SETTINGS.items():
+            self.execute(f"SET {name} = {value}")
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -129,9 +140,16 @@ def _arrow_stream(
     table: str, types: Mapping[str, Any], columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
 ) -> bytes:
     """Return the rows as an Arrow IPC stream, each column of the type that its table wants."""
+    if any(len(row) != len(columns) for row in rows):
+        raise WarehouseRefused(
+            f"the rows do not fit the table {table}: one has not {len(columns)} values"
+        )
     try:
-        by_column = zip(columns, zip(*rows, strict=True), strict=True)
-        arrays = [pa.array(values, types.get(name)) for name, values in by_column]
+        # One column after the other: half the time of zip(*rows), which goes to and fro in memory.
+        arrays = [
+            pa.array(list(map(itemgetter(place), rows)), types.get(name))
+            for place, name in enumerate(columns)
+        ]
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise WarehouseRefused(f"the rows do not fit the table {table}: {error}") from error
     batch = pa.record_batch(arrays, names=list(columns))

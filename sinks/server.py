@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from clickhouse_driver import Client, errors
 
 from sinks.warehouse import (
+    INSERT_SETTINGS,
     Limits,
     Param,
     WarehouseRefused,
@@ -103,7 +104,7 @@ class ServerWarehouse:
         if not rows:
             return
         statement = f"INSERT INTO {quoted([table])} ({quoted(columns)}) VALUES"
-        self._ask(lambda: self._client.execute(statement, rows))
+        self._ask(lambda: self._client.execute(statement, rows, settings=INSERT_SETTINGS))
 
     def query(
         self,

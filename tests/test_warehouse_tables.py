@@ -235,6 +235,23 @@ def test_a_replay_adds_nothing(warehouse: Warehouse) -> None:
     assert warehouse.query("SELECT count() FROM touchpoints") == [(1_000,)]
 
 
+def test_repeats_within_one_insert_count_once(warehouse: Warehouse) -> None:
+    """A single part that was never merged may hold repeats in any of its granules."""
+    rows = [
+        TOUCHPOINTS.row(
+            ("touchpoints", 0, i % 20_000, AT),
+            Touchpoint("e", f"u{i % 700}", AT, "page_viewed", {}),
+        )
+        for i in range(60_000)
+    ]
+    warehouse.execute("SYSTEM STOP MERGES touchpoints")
+    warehouse.insert("touchpoints", TOUCHPOINTS.columns, rows)
+    assert warehouse.query("SELECT count() FROM touchpoints") == [(60_000,)]
+    counted = "SELECT count(), uniqExact(user_id) FROM touchpoints FINAL"
+    places = {(row[1], row[16]) for row in rows}
+    assert warehouse.query(counted, None, Limits()) == [(len(places), 700)]
+
+
 def test_a_century_of_history_in_one_insert(warehouse: Warehouse) -> None:
     """The time of the business does not cut an insert into parts; 1,200 months are one part."""
     rows = [
