@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,6 +95,17 @@ def test_who_fell_out_of_a_funnel(run: Run) -> None:
 def test_a_sample_says_so(run: Run) -> None:
     """A sampled answer carries its share."""
     assert _json(run, "funnel", *STEPS, "--sample", "0.5")["sample"] == 0.5
+
+
+def test_a_funnel_is_drawn_into_a_file(run: Run, tmp_path: Path) -> None:
+    """The chart is written beside the answer; a wrong ending is said, and nothing is asked."""
+    file = tmp_path / "funnel.svg"
+    people = _json(run, "funnel", *STEPS)["steps"][0]["people"]
+    assert "wrote" in run("funnel", *STEPS, "--trend", "--chart", str(file))
+    assert f">{people:,}</text>" in file.read_text()
+    assert run("funnel", *STEPS, "--chart", "funnel.pdf", code=1) == ""
+    message = run("funnel", *STEPS, "--fell-out", "1", "--chart", str(file), code=2)
+    assert "leave out --fell-out" in message
 
 
 @pytest.mark.parametrize(

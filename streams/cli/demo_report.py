@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from schemas.segments import SEGMENTS
-from streams.cli.funnel import funnel_table
+from streams.cli.funnel_tables import funnel_table
 from streams.cli.output import out
 from streams.cli.pages import read_json, read_lines
 

@@ -1,11 +1,10 @@
 """``touchline funnel``: how many people took each step, of the playbook's funnels or ad hoc."""
 
 import re
-from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from schemas.playbook import PlaybookSpec, find_playbook
 from sinks.funnel import FunnelResult, fell_out, funnel_trend, run_funnel, run_funnel_by
@@ -16,16 +15,22 @@ from streams.cli.asking import (
     DURATION,
     NAMED,
     Written,
-    bar,
     checked,
     instant,
     named_condition,
     opened,
-    span,
-    table,
     timezone_option,
 )
-from streams.cli.output import json_option, load_settings, out, print_json, settings_options
+from streams.cli.chart import check_chart, save_chart
+from streams.cli.funnel_tables import funnel_lines
+from streams.cli.output import (
+    err,
+    json_option,
+    load_settings,
+    out,
+    print_json,
+    settings_options,
+)
 from streams.cli.pages import read_json
 from streams.funnels import choose_source, describe_source, find_funnel
 
@@ -114,8 +119,16 @@ def _breakdown(text: str) -> Breakdown:
     show_default=True,
     help="How long the question may take.",
 )
+@click.option(
+    "--chart",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw it into this file, too: .png, .svg or .html (picture and table). Needs the extra "
+    "`charts`.",
+)
 @json_option
-def funnel(name: str | None, url: str | None, as_json: bool, **options: Any) -> None:
+def funnel(
+    name: str | None, url: str | None, chart: Path | None, as_json: bool, **options: Any
+) -> None:
     r"""Count the people who took each step of the funnel NAME, or of one given by --step.
 
     Without either, lists the funnels of the playbook. Ties in time count in the order of the log,
@@ -127,6 +140,8 @@ def funnel(name: str | None, url: str | None, as_json: bool, **options: Any) -> 
     touchline funnel --step page_viewed --step friend_added --step order_paid --window 30d \\
         --by first:source
     """
+    if chart:
+        check_chart(chart)
     settings = load_settings(**{key: options.pop(key) for key in ("playbook", "warehouse")})
     playbook = find_playbook(settings.playbook)
     if url and name:
@@ -139,10 +154,17 @@ def funnel(name: str | None, url: str | None, as_json: bool, **options: Any) -> 
         for spec in playbook.funnels:
             click.echo(f"{spec.name}: " + " -> ".join(step.name for step in spec.steps))
         return
+    lines = funnel_lines(answer)
+    if chart:
+        if "fell_out" in answer:
+            raise click.UsageError("--chart draws steps: leave out --fell-out")
+        save_chart(answer, lines, chart)
+        err.print(f"wrote {chart}")
     if as_json:
         print_json(answer)
     else:
-        _draw(answer)
+        for line in lines:
+            out.print(line)
 
 
 def _query(playbook: PlaybookSpec, name: str | None, options: dict[str, Any]) -> Funnel:
@@ -210,62 +232,6 @@ def _source(
     return choose_source(warehouse, playbook, query, Limits(seconds=options["seconds"]))
 
 
-def _said(source: dict[str, Any]) -> str:
-    """Say in a line what an answer is from."""
-    if "why" in source:
-        return f"From {source['from']}: {source['why']}."
-    moved = datetime.fromtimestamp(source["moved_at"] / 1000, UTC).isoformat(" ", "seconds")
-    raw = source["people_from_raw_touches"]
-    return f"From {source['from']}, moved last at {moved}" + (
-        f"; {raw:,} people from raw touches." if raw else "."
-    )
-
-
 def steps_of(result: FunnelResult) -> list[dict[str, Any]]:
     """Return the steps as JSON has them."""
     return [step._asdict() for step in result.steps]
-
-
-def _draw(answer: dict[str, Any]) -> None:
-    if "fell_out" in answer:
-        rows = [tuple(person.values()) for person in answer["fell_out"]]
-        out.print(table("fell out", ("user", "entered at (ms)", "last event at (ms)"), rows))
-        out.print(_said(answer["source"]))
-        return
-    out.print(funnel_table(answer))
-    out.print(_said(answer["source"]))
-    for kind, key in (("by", "value"), ("trend", "day")):
-        if kind in answer:
-            out.print(_parts_table(answer["steps"], answer[kind], key))
-
-
-def _parts_table(steps: list[dict[str, Any]], parts: list[dict[str, Any]], key: str) -> Table:
-    rows = [
-        (
-            "(not reached)" if part[key] is None else part[key] or "(none)",
-            *(step["people"] for step in part["steps"]),
-            f"{part['steps'][-1]['from_first']:.1%}",
-            bar(part["steps"][-1]["from_first"], 1),
-        )
-        for part in parts
-    ]
-    return table("", (key, *(step["name"] for step in steps), "of first", ""), rows)
-
-
-def funnel_table(answer: dict[str, Any]) -> Table:
-    """Return a funnel for a terminal: people, shares and times, step by step."""
-    sample = f", from a sample of {answer['sample']:.0%}" if "sample" in answer else ""
-    names = ("step", "people", "", "of step before", "of first", "median", "p90")
-    rows = [
-        (
-            step["name"],
-            f"{step['people']:,}" + (f" ±{step['error']:,.0f}" if step["error"] else ""),
-            bar(step["from_first"], 1),
-            f"{step['from_previous']:.1%}",
-            f"{step['from_first']:.1%}",
-            span(step["median_ms"]),
-            span(step["p90_ms"]),
-        )
-        for step in answer["steps"]
-    ]
-    return table(f"funnel {answer['funnel']}{sample}", names, rows)

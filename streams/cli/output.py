@@ -15,6 +15,7 @@ from schemas.playbook_errors import PlaybookError
 from schemas.registry import RegistryUnavailable
 from sinks.warehouse import WarehouseError
 from streams.admin import TopicsError
+from streams.cli.chart import ChartError
 from streams.cli.children import ChildError
 from streams.cli.pages import PageError
 from streams.embedded import EmbeddedBrokerError
@@ -25,6 +26,7 @@ EXPECTED = (
     SettingsError,
     PlaybookError,
     PageError,
+    ChartError,
     ChildError,
     TopicsError,
     UnknownFunnel,
