@@ -1,0 +1,93 @@
+"""What Faust does that we replace: each test fails when Faust's own way is put back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+from msgspec.structs import replace
+from orchestra import Program, await_that
+from the_line import TheLine, await_account, dump, the_line
+from truth import fold_log
+from workload import touches
+
+from schemas.codec import Codec
+from schemas.topics import load_topics
+from streams.admin import create_topics
+from streams.cli.children import Child
+from streams.cli.pages import PageError, read_json
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def narrow_line(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Iterator[TheLine]:
+    """A line of one partition: the second worker has none until the first one leaves."""
+    topics = [replace(topic, partitions=1) for topic in load_topics().values()]
+    create_topics(kafka_bootstrap, topics, timestamps="event", prefix=topic_prefix)
+    with the_line(kafka_bootstrap, topic_prefix, tmp_path, batch_records=50) as made:
+        yield made
+
+
+def test_a_spare_worker_that_takes_over_a_backlog_loses_none_of_it(
+    narrow_line: TheLine, seed: int
+) -> None:
+    """What is fetched while the flow is opened is not cleared away: its first fetch comes after.
+
+    A worker without partitions has its flow open. When it takes over, Faust resumes the
+    partitions, seeks, and opens the flow again, which clears the queues that fill meanwhile.
+    """
+    touchpoints = list(touches(seed, 2_000))
+    workers = [Program(narrow_line, "hesitant_worker") for _ in range(2)]
+    with workers[0], workers[1]:
+        await_that(
+            lambda: {str(partitions_of(each)) for each in workers} == {"[]", "[0]"},
+            "nobody is spare",
+        )
+        spare, owner = sorted(workers, key=lambda each: partitions_of(each) or [])
+        owner.kill()
+        narrow_line.publish(touchpoints)
+        assert await_account([spare], len(touchpoints))["applied"] == len(touchpoints)
+        assert dump([spare]) == fold_log(narrow_line).profiles
+
+
+def partitions_of(worker: Child) -> list[int] | None:
+    """Return the partitions that a worker serves; None while it recovers."""
+    try:
+        served: list[int] = read_json(f"{worker.url}/health")["partitions"]
+    except PageError:
+        return None
+    return served
+
+
+def test_what_a_transaction_took_back_is_not_counted(line: TheLine, seed: int) -> None:
+    """Of an aborted transaction and a committed one after it, only the committed one counts."""
+    encode = Codec().encode_touchpoint
+    aborted, kept = list(touches(seed, 20))[:10], list(touches(seed, 20))[10:]
+    producer = KafkaProducer(
+        bootstrap_servers=line.settings.bootstrap,
+        transactional_id=f"{line.settings.group}-upstream",
+    )
+    try:
+        producer.init_transactions()
+        for touchpoints, end in (
+            (aborted, producer.abort_transaction),
+            (kept, producer.commit_transaction),
+        ):
+            producer.begin_transaction()
+            for each in touchpoints:
+                producer.send(
+                    line.settings.topic("touchpoints"),
+                    encode(each),
+                    each.user_id.encode(),
+                    timestamp_ms=each.occurred_at,
+                )
+            producer.flush()
+            end()
+    finally:
+        producer.close()
+    with line.worker() as worker:
+        worker.wait_ready()
+        found = await_account([worker], len(kept))
+        assert dump([worker]) == fold_log(line).profiles
+    assert found == {"applied": len(kept), "duplicate": 0, "late": 0, "dead": 0}
