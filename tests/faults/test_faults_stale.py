@@ -49,6 +49,24 @@ def test_a_batch_from_before_a_rebalance_is_left_out() -> None:
     assert applied == [2]
 
 
+def test_a_failure_ends_the_process_and_does_not_leave_the_agent() -> None:
+    """Faust would acknowledge the event of an exception that left the agent, and go on."""
+    full, ends = OSError("no space left"), list[BaseException]()
+
+    async def fail(_tp: TP, _batch: Batch) -> None:
+        raise full
+
+    async def die(error: BaseException) -> None:
+        ends.append(error)
+
+    async def events() -> AsyncIterator[Any]:
+        yield SimpleNamespace(value=Batch([1]), message=SimpleNamespace(tp=HERE))
+
+    app: Any = SimpleNamespace(consumer=SimpleNamespace(epoch=0), die=die)
+    asyncio.run(consume(app, SimpleNamespace(events=events), fail))
+    assert ends == [full]
+
+
 @pytest.mark.parametrize(("after", "fits"), [(-1, True), (9, True), (10, True), (11, False)])
 def test_a_batch_after_a_lost_one_is_refused(after: int, *, fits: bool) -> None:
     """A batch goes on where the ledger ends, or before it; one that leaves a gap is refused."""
