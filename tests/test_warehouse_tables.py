@@ -18,10 +18,10 @@ from clickhouse_driver.columns.service import write_column
 from clickhouse_driver.context import Context
 from clickhouse_driver.varint import write_varint
 from clickhouse_driver.writer import write_binary_str
+from table_records import ACTION, AGGREGATE, AT, DEAD_LETTER, FACT, PLACE, PROGRESS, TOUCHPOINT
 
-from schemas.records import Action, Aggregate, DeadLetter, Fact, Progress, Touchpoint
-from sinks import migrations
-from sinks.migrations import Migration, drift, migrate
+from schemas.records import Touchpoint
+from sinks.migrations import migrate
 from sinks.summary import revenue, rows_by_table
 from sinks.tables import (
     ACTIONS,
@@ -31,80 +31,10 @@ from sinks.tables import (
     FUNNEL_PROGRESS,
     TABLES,
     TOUCHPOINTS,
-    Place,
 )
-from sinks.warehouse import Limits, Warehouse, WarehouseRefused, open_warehouse
+from sinks.warehouse import Limits, Warehouse, open_warehouse
 
 DAY = 86_400_000
-AT = 1_700_000_000_000
-PLACE = Place("topic", 3, 2**40, AT + 123)
-TOUCHPOINT = Touchpoint(
-    event_id="e1",
-    user_id="u1",
-    occurred_at=AT + 7,
-    kind="order_paid",
-    payload={"order_id": "o1", "amount_minor": 1999, "currency": "CNY", "product": "课程"},
-    backfill=True,
-    channel="wecom",
-    source="douyin",
-    campaign="spring",
-    staff="li",
-    community="group 1",
-)
-FACT = Fact(
-    fact_id="f1",
-    user_id="u1",
-    kind="stage_changed",
-    at=AT,
-    subject="aipl",
-    old="interest",
-    new="purchase",
-    cause_kind="event",
-    cause_id="e1",
-    rule="one paid order",
-    playbook="retail",
-    playbook_version=2,
-    values={"orders": "1", "名": "值"},
-)
-ACTION = Action(
-    action_id="a1",
-    user_id="u1",
-    family="message",
-    template="second-purchase",
-    sender_role="advisor",
-    params={"days": "7"},
-    due_at=AT,
-    playbook="retail",
-    playbook_version=2,
-    sop="second-purchase",
-    sop_version=1,
-    entry_key="e1",
-    step="remind",
-    cause_kind="timer",
-    cause_id="second-purchase/remind@1",
-    channel="wecom",
-    sender="li",
-    purpose="marketing",
-    needs_confirmation=True,
-    requested_at=AT + 1,
-    expires_at=AT + 2,
-)
-AGGREGATE = Aggregate(
-    block=512,
-    grain="day",
-    start=AT,
-    version=600,
-    currency="CNY",
-    dimensions=["all", "channel"],
-    values=["", "企微"],
-    touches=[3, 3],
-    people=[2, 1],
-    new_people=[1, 0],
-    orders=[-1, -1],
-    revenue_minor=[-(2**40), -(2**40)],
-)
-PROGRESS = Progress("trial", "d1", "u1", AT, 2, [AT + 1, AT + 2], best=True, exact=True, version=7)
-DEAD_LETTER = DeadLetter("touchpoints", 1, 5, AT, "truncated", "it ends early", None, b"\x00\xff")
 
 
 @pytest.fixture
@@ -302,44 +232,6 @@ def test_of_an_upsert_the_highest_version_stays(
     assert warehouse.query(kept, limits=Limits()) == [(9,)] * 5
 
 
-def test_migrating_again_changes_nothing(warehouse: Warehouse) -> None:
-    """Each migration is applied once and recorded, and the rows stay."""
-    warehouse.insert("facts", FACTS.columns, [FACTS.row(PLACE, FACT)])
-    assert migrate(warehouse) == []
-    assert rows_by_table(warehouse)["facts"] == 1
-    recorded = warehouse.query("SELECT version, name FROM migrations FINAL ORDER BY 1")
-    assert recorded == [(each.version, each.name) for each in migrations.shipped_migrations()]
-    assert recorded[:2] == [(1, "tables_of_the_log"), (2, "how_to_perform_an_action")]
-
-
-def test_a_migration_that_died_half_way_is_finished(warehouse: Warehouse) -> None:
-    """The next run completes what a crash left, before it is recorded."""
-    warehouse.execute("TRUNCATE TABLE migrations")
-    warehouse.execute("DROP TABLE actions SYNC")
-    assert migrate(warehouse) == migrations.shipped_migrations()
-    assert rows_by_table(warehouse)["actions"] == 0
-
-
-def test_an_edited_migration_is_refused(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A migration whose text changed after it was applied stops the program."""
-    edited = [
-        Migration(1, "tables_of_the_log", "SELECT 1;\n"),
-        *migrations.shipped_migrations()[1:],
-    ]
-    monkeypatch.setattr(migrations, "shipped_migrations", lambda: edited)
-    with pytest.raises(WarehouseRefused, match="never edit an applied migration"):
-        migrate(warehouse)
-
-
-def test_a_newer_warehouse_is_refused(warehouse: Warehouse) -> None:
-    """A program older than the tables does not write to them."""
-    warehouse.insert("migrations", ("version", "name", "digest"), [(99, "later", "?")])
-    with pytest.raises(WarehouseRefused, match="upgrade touchline"):
-        migrate(warehouse)
-
-
 @pytest.mark.parametrize(
     ("table", "record"),
     [
@@ -409,10 +301,3 @@ def test_a_sample_of_people_reads_its_part_of_the_table(warehouse: Warehouse) ->
     assert any("by_person" in line for (line,) in plan)
     ((people,),) = warehouse.query(f"SELECT count() {tenth}")
     assert 29_000 < people < 31_000
-
-
-def test_a_column_that_is_missing_is_named(warehouse: Warehouse) -> None:
-    """What another hand did to the tables is found before the sink stops at it."""
-    assert drift(warehouse) == []
-    warehouse.execute("ALTER TABLE facts DROP COLUMN rule")
-    assert drift(warehouse) == [("facts", "rule")]
