@@ -80,10 +80,9 @@ def _enter_again(draft: Draft, funnel: Funnel, walk: Walk, mark: Mark) -> None:
         known = dict(days)
         days = (*(days[:-1] if last == day else days), (day, (at,)))
         if best is None or len(known[best]) == 1:
-            if best is not None and best != day:
-                _say(draft, funnel, best, known[best])
             best = day
-        _say(draft, funnel, day, (at,), best=best == day)
+            _say(draft, funnel, 0, (at,), best=True)
+        _say(draft, funnel, day, (at,))
     entered = at if walk.entered is None else walk.entered
     kept = Walk(walk.floor, walk.sealed, entered, best, (*walk.marks, mark), days)
     walks = draft.profile.walks
@@ -182,11 +181,10 @@ def _announce(
 ) -> None:
     """State every day whose answer is another one, and the step that was newly reached."""
     before, best = bests
-    changed = [*found]
-    if before != best:
-        changed += [day for day in bests if day is not None and day not in found]
-    for day in changed:
-        _say(draft, funnel, day, now.get(day, ()), best=day == best)
+    for day, times in found.items():
+        _say(draft, funnel, day, times)
+    if before != best or best in found:
+        _say(draft, funnel, 0, () if best is None else now[best], best=True)
     grown = [times for day, times in found.items() if len(times) > len(known.get(day, ()))]
     farthest = max(grown, key=_rank, default=())
     if len(farthest) > 1:  # an entry says no more than its touch

@@ -113,6 +113,7 @@ class Aggregate(msgspec.Struct, frozen=True, gc=False):
 class Progress(msgspec.Struct, frozen=True, gc=False):
     """How far a person has come in a funnel, by day of entry (``avro/funnel_progressed.avsc``).
 
+    The ``best`` of all days has a record of its own, whose ``day`` is 0.
     Where it is not ``exact`` it says only that the person's events of this day, and of the days a
     window before it, have to be looked at. Without a person it says from where on the funnel was
     followed in its partition: ``version`` is the offset of the first touch.
@@ -131,4 +132,5 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     @property
     def key(self) -> str:
         """The key of its record: a later version of the same progress has the same."""
-        return f"{self.definition}/{self.day}/{'exact' if self.exact else 'unsure'}/{self.user_id}"
+        kind = "best" if self.best else "exact" if self.exact else "unsure"
+        return f"{self.definition}/{self.day}/{kind}/{self.user_id}"

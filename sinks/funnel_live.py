@@ -22,6 +22,7 @@ UNSURE_AT_MOST = 10_000
 """People whose raw touches are looked at; with more, all people's are."""
 _DAY = 86_400_000
 _AT = "toUnixTimestamp64Milli"
+_TIME_BITS = 42  # of a time, as in funnels over raw touches
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def find_live(
     rows = f"""
         SELECT partition, max(version) FROM funnel_progress
         WHERE definition = {params.text(funnel.definition)}
+          AND exact AND NOT best AND day = fromUnixTimestamp64Milli(0)
           AND person = cityHash64('') AND user_id = ''
         GROUP BY partition"""
     followed: dict[int, int] = dict(ask(warehouse, rows, params, limits))
@@ -156,21 +158,24 @@ def _kept(live: LiveFunnel, params: Params, *, named: bool) -> str:
     if live.unsure:
         wanted += f" AND funnel_progress.person NOT IN {params.hashes(live.unsure)}"
     if funnel.since is None and funnel.until is None:
-        # Of all days the worker knows each person's best.
+        # Of all days the worker writes each person's best.
         return f"""
             SELECT {person} AS person, {columns} FROM funnel_progress FINAL
             WHERE {wanted} AND best"""
+    # The farthest attempt, of those the latest: one number is compared far faster than a tuple.
+    rank = f"bitShiftLeft(toUInt64(reached), {_TIME_BITS}) + toUInt64({_AT}(times[1]))"
     return f"""
-        SELECT {person} AS person, tupleElement(best, 1) AS reached, tupleElement(best, 2) AS took,
-            tupleElement(best, 3) AS entered, tupleElement(best, 4) AS last
+        SELECT {person} AS person, toUInt8(bitShiftRight(best, {_TIME_BITS})) AS reached, took,
+            toInt64(bitAnd(best, {2**_TIME_BITS - 1})) AS entered, last
         FROM
         (
-            SELECT {person},
-                argMax((reached, took, entered, last), (reached, entered)) AS best
+            SELECT {person}, max(rank) AS best, argMax(took, rank) AS took,
+                argMax(last, rank) AS last
             FROM
             (
-                SELECT funnel_progress.{person}, {columns} FROM funnel_progress FINAL
-                WHERE {wanted} AND {_days(funnel, params)}
+                SELECT funnel_progress.{person}, {columns}, {rank} AS rank
+                FROM funnel_progress FINAL
+                WHERE {wanted} AND NOT best AND {_days(funnel, params)}
             )
             GROUP BY {person}
         )"""

@@ -3,7 +3,9 @@
 -- stay beside the others; the rows without a user_id are about a partition (schemas/records.py).
 --
 -- Partitions: the definition, so that one that is no longer asked for is dropped whole. Sort key:
--- the person by hash, as funnels over raw touches group them.
+-- what questions ask for lies together (who is unsure; the best of all days; some days), then the
+-- person by hash, as funnels over raw touches group them. The id itself would make FINAL compare
+-- and copy a text for each row.
 
 CREATE TABLE IF NOT EXISTS funnel_progress
 (
@@ -27,4 +29,4 @@ CREATE TABLE IF NOT EXISTS funnel_progress
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY definition
-ORDER BY (definition, person, day, exact, user_id, partition);
+ORDER BY (definition, exact, best, day, person, partition);
