@@ -10,9 +10,7 @@ from table_records import FACT, PLACE
 from sinks import migrations
 from sinks.migrations import Migration, drift, migrate
 from sinks.summary import rows_by_table
-from sinks.tables import (
-    FACTS,
-)
+from sinks.tables import FACTS
 from sinks.warehouse import Warehouse, WarehouseRefused, open_warehouse
 
 
