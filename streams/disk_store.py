@@ -7,6 +7,7 @@ the first time: then nothing is logged, and a crash means beginning anew.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from streams.disk_due import DiskDue, due_key
 from streams.rows import (
     LEDGER_KEY,
     NEVER,
+    OWN_KEYS,
     Ledger,
     is_person,
     read_head,
@@ -28,13 +30,15 @@ from streams.rows import (
     with_due,
     with_head,
 )
-from streams.store import SCAN, Contents, Records, StaleStoreError, StoreError, Trail, ahead_of
+from streams.store import SCAN, Contents, Records, StaleStoreError, StoreError, Trail
 
 FORMAT = 1
 CHECKPOINT = b"c"
 ROW = b"r"
-PEOPLE = ROW + b"\x00", ROW + b"\xff"
+PEOPLE = ROW + b"\x00", ROW + OWN_KEYS
 """The rows of people lie between: past the ledger, before rows that belong to nobody."""
+OWN = ROW + OWN_KEYS, b"s"
+"""The rows that belong to nobody lie between."""
 AT_ONCE = 5_000
 
 
@@ -70,6 +74,7 @@ class DiskStore:
     _dirty: dict[str, Entry]
     _cache: Cache
     _trail: Trail
+    _ahead: dict[str, int]
     _ledger: Ledger
     _indexed: int
     _people: int
@@ -110,13 +115,14 @@ class DiskStore:
     def load(self, records: Records) -> None:
         """Take records of the changelog, in their order."""
         rows: dict[bytes, bytes | None] = {}
+        self._trail.read += len(records)
         for record in records:
             key = record.key
             rows[key] = record.value
             if key == LEDGER_KEY:
                 self._trail.close_write(record.value, record.offset)
             else:
-                self._trail.open.add(key)
+                self._trail.open[key] = record.value
         batch = WriteBatch(raw_mode=True)
         if self._checkpoint is None:
             for key, row in rows.items():
@@ -136,9 +142,19 @@ class DiskStore:
             self._index()
         if trail.last is not None:
             self._ledger, self._kin = trail.last, True
-            self._write(WriteBatch(raw_mode=True), trail.last_at)
-        ahead = ahead_of(trail, lambda key: read_head(key, self._row(key)))
-        return Contents(trail.last, self._people, ahead)
+            self._write(WriteBatch(raw_mode=True), self._resume(trail.resume))
+        self._ahead = trail.ahead()
+        return Contents(trail.last, self._people, self._ahead, self._own(), trail.read)
+
+    def _resume(self, resume: int | None) -> int:
+        """Return where to read on; where nothing better is known, the same as before."""
+        if resume is not None:
+            return resume
+        return 0 if self._checkpoint is None else self._checkpoint.resume
+
+    def _own(self) -> dict[bytes, bytes]:
+        found = chain.from_iterable(self._database.items(*OWN, AT_ONCE))
+        return {key[len(ROW) :]: row for key, row in found}
 
     def settle(self, rows: Iterable[tuple[bytes, bytes]], end: int) -> None:
         """Write rows that are durable in the changelog, and all that goes with them, at once."""
@@ -156,8 +172,11 @@ class DiskStore:
         for user_id, entry in dirty.items():
             due_now = self.due.entered(user_id)
             self._cache.put(user_id, Entry(entry.profile, NEVER if due_now is None else due_now))
+        done = self._ledger.offset
+        self._ahead = {user: offset for user, offset in self._ahead.items() if offset > done}
         # After the ledger may come the mark of the transaction: it is the last offset but one.
-        self._write(batch, max(end - 2, 0))
+        # Only the rows themselves say that they are ahead: while there are some, they are read.
+        self._write(batch, self._resume(None if self._ahead else max(end - 2, 0)))
         dirty.clear()
         self.due.settle()
 
@@ -181,6 +200,7 @@ class DiskStore:
         self._dirty = {}
         self._cache = Cache(self._cached)
         self._trail = Trail()
+        self._ahead = {}
         self._kin = False
         self.due = DiskDue(self._database, self._written)
         known = checkpoint or Checkpoint(FORMAT, self._changelog, 0, 0, Ledger(), 0, 0)

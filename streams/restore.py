@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -47,19 +47,23 @@ async def restore_shards(
     tps = {TopicPartition(topic, partition): partition for partition in sorted(partitions)}
     shards: dict[int, Shard] = {}
     async with changelog_reader(settings, list(tps)) as consumer:
+        # Before the changelog is read: another worker may have taken a partition by now, and what
+        # it commits meanwhile is in no row that is read here.
+        committed = await _committed(consumer, settings, partitions)
         ends = await consumer.end_offsets(list(tps))
         stale: dict[TopicPartition, Store] = {}
         for tp, partition in tps.items():
             if partition in held and held[partition].changelog_end == ends[tp]:
                 shards[partition] = held[partition]
+                shards[partition].replayed = 0
             else:
                 stale[tp] = stores.open(partition)
-        contents = await _catch_up(consumer, stale, ends)
+        contents = await catch_up(consumer, settings, stale, ends)
         for tp, found in contents.items():
             shard = new_shard(playbook, stale[tp], found)
             shard.changelog_end = await consumer.position(tp)
             shards[tps[tp]] = shard
-        for partition, log in (await _logs(consumer, settings, partitions)).items():
+        for partition, log in (await _logs(consumer, settings, committed)).items():
             check_continuity(partition, shards[partition], log)
     return shards
 
@@ -71,26 +75,48 @@ def new_shard(playbook: Playbook, store: Store, contents: Contents) -> Shard:
     counts.people = contents.people
     partition = Partition(playbook, store.profiles, Known(counts, store.due))
     partition.clock = ledger.clock
-    return Shard(partition, ledger, contents.ahead, replace(counts), store=store)
+    shard = Shard(partition, ledger, contents.ahead, replace(counts), store=store)
+    shard.replayed = contents.read
+    return shard
 
 
-async def _catch_up(
-    consumer: AIOKafkaConsumer, stores: dict[TopicPartition, Store], ends: dict[TopicPartition, int]
+async def catch_up(
+    consumer: AIOKafkaConsumer,
+    settings: Settings,
+    stores: Mapping[TopicPartition, Store],
+    ends: Mapping[TopicPartition, int],
 ) -> dict[TopicPartition, Contents]:
-    """Load what each store lacks; one that does not go with its changelog is filled anew."""
+    """Load what each store lacks; one that does not go with its changelog is filled anew.
+
+    Raises:
+        ValueError: a row is damaged.
+        streams.store.StoreError: the disk cannot be used.
+        aiokafka.errors.KafkaError: the broker did not answer, or the changelog was cut meanwhile.
+    """
     contents: dict[TopicPartition, Contents] = {}
     while waiting := [tp for tp in stores if tp not in contents]:
         begins = await consumer.beginning_offsets(waiting)
         for tp in waiting:
             consumer.seek(tp, place_to_resume(stores[tp], begins[tp], ends[tp]))
-        async for tp, records in read_to(consumer, waiting, ends):
-            await asyncio.to_thread(stores[tp].load, records)
+        tells_ends = settings.broker == "kafka"
+        async for tp, records in read_to(consumer, waiting, ends, tells_ends=tells_ends):
+            await _to_its_end(stores[tp].load, records)
         for tp in waiting:
             try:
-                contents[tp] = await asyncio.to_thread(stores[tp].finish)
+                contents[tp] = await _to_its_end(stores[tp].finish)
             except StaleStoreError as error:
                 stores[tp].discard(str(error))
     return contents
+
+
+async def _to_its_end(function: Callable[..., Any], *given: Any) -> Any:
+    """Run a function in a thread; who is cancelled meanwhile lets it end: it uses a store."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *given))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
 
 
 def place_to_resume(store: Store, begin: int, end: int) -> int:
@@ -115,11 +141,21 @@ def _count(store: Store) -> Counts:
     return counts
 
 
-async def _logs(
+async def _committed(
     consumer: AIOKafkaConsumer, settings: Settings, partitions: Iterable[int]
+) -> dict[int, int]:
+    source = settings.topic("touchpoints")
+    return {
+        partition: await consumer.committed(TopicPartition(source, partition)) or 0
+        for partition in partitions
+    }
+
+
+async def _logs(
+    consumer: AIOKafkaConsumer, settings: Settings, committed: Mapping[int, int]
 ) -> dict[int, Log]:
     source = settings.topic("touchpoints")
-    tps = {partition: TopicPartition(source, partition) for partition in partitions}
+    tps = {partition: TopicPartition(source, partition) for partition in committed}
     begins = await consumer.beginning_offsets(tps.values())
     ends = await consumer.end_offsets(tps.values())
     return {
@@ -127,7 +163,7 @@ async def _logs(
             begins[tp],
             # The embedded broker's ListOffsets falls short: it cannot say that something is gone.
             ends[tp] if settings.broker == "kafka" else 1 << 62,
-            await consumer.committed(tp) or 0,
+            committed[partition],
         )
         for partition, tp in tps.items()
     }
@@ -147,21 +183,25 @@ async def changelog_reader(
         max_partition_fetch_bytes=FETCH_BYTES,
     )
     consumer.assign(tps)
-    await consumer.start()
     try:
+        await consumer.start()
         yield consumer
     finally:
         await consumer.stop()
 
 
 async def read_to(
-    consumer: AIOKafkaConsumer, reading: list[TopicPartition], ends: dict[TopicPartition, int]
+    consumer: AIOKafkaConsumer,
+    reading: list[TopicPartition],
+    ends: Mapping[TopicPartition, int],
+    *,
+    tells_ends: bool,
 ) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
     """Yield the records of each fetch until the ends are reached."""
 
     def end(tp: TopicPartition) -> int:
         # The embedded broker's ListOffsets falls short of what its fetch responses say.
-        return max(ends[tp], consumer.highwater(tp) or 0)
+        return ends[tp] if tells_ends else max(ends[tp], consumer.highwater(tp) or 0)
 
     while behind := [tp for tp in reading if await consumer.position(tp) < end(tp)]:
         for tp, records in (await consumer.getmany(*behind, timeout_ms=1000)).items():

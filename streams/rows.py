@@ -26,6 +26,7 @@ OWN_KEYS = b"\xff"
 NEVER = -1
 """The due time of one who waits for nothing."""
 _HEAD = struct.Struct(">qqI")
+_OFFSET = struct.Struct(">q")
 HEAD_BYTES = _HEAD.size
 
 
@@ -108,6 +109,19 @@ def read_head(key: bytes, row: bytes) -> Head:
         return Head._make(_HEAD.unpack_from(row))
     except struct.error as error:
         raise ValueError(f"changelog row of {key!r} is not a profile: {error}") from error
+
+
+def offset_of(key: bytes, row: bytes) -> int:
+    """Return the offset of the last touchpoint that is applied in a row.
+
+    Raises:
+        ValueError: the row is not ours; the changelog topic is shared or damaged.
+    """
+    try:
+        (offset,) = _OFFSET.unpack_from(row)
+    except struct.error as error:
+        raise ValueError(f"changelog row of {key!r} is not a profile: {error}") from error
+    return int(offset)
 
 
 def read_profile(key: bytes, row: bytes) -> Profile:

@@ -4,7 +4,7 @@ A store is filled from the changelog, hands profiles to the fold, and takes over
 changed once that is durable in Kafka. So it is behind its changelog or equal to it, never ahead.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from processors.due_index import DueIndex, DueTimes
@@ -14,10 +14,9 @@ from schemas.profile import Profile
 from streams.rows import (
     LEDGER_KEY,
     NEVER,
-    Head,
     Ledger,
     is_person,
-    read_head,
+    offset_of,
     read_ledger,
     read_profile,
     with_due,
@@ -46,6 +45,10 @@ class Contents(NamedTuple):
     """How many profiles there are."""
     ahead: dict[str, int]
     """Profiles that a crash left ahead of the ledger: the offset that each has."""
+    own: dict[bytes, bytes]
+    """Rows that belong to no person, by key; a crash may have left these ahead, too."""
+    read: int
+    """How many records were loaded."""
 
 
 class Store(Protocol):
@@ -96,16 +99,34 @@ class Trail:
     def __init__(self) -> None:
         self.first: Ledger | None = None
         self.last: Ledger | None = None
-        self.last_at = 0
-        """Offset of the last ledger."""
-        self.open: set[bytes] = set()
-        """People of whom a row came after the last ledger."""
+        self.resume: int | None = None
+        """Offset of the last ledger that left nobody ahead: whoever reads on there misses none."""
+        self.open: dict[bytes, bytes | None] = {}
+        """Rows that came after the last ledger, and those that are ahead of it."""
+        self.read = 0
 
     def close_write(self, row: bytes, offset: int) -> None:
-        """Note a ledger: what came before it is complete."""
-        self.last, self.last_at = read_ledger(row), offset
+        """Note a ledger: what came before it is complete, but for rows that are ahead of it.
+
+        After a crash in the middle of a write a smaller batch may be the next to be complete.
+        """
+        self.last = read_ledger(row)
         self.first = self.first or self.last
-        self.open.clear()
+        self.open = {key: self.open[key] for key in self._ahead()}
+        if not self.open:
+            self.resume = offset
+
+    def ahead(self) -> dict[str, int]:
+        """Return the people whose rows are ahead of the last ledger, each with the row's offset."""
+        return {key.decode(): offset for key, offset in self._ahead().items()}
+
+    def _ahead(self) -> dict[bytes, int]:
+        done = self.last.offset if self.last is not None else -1
+        return {
+            key: offset
+            for key, row in self.open.items()
+            if row is not None and is_person(key) and (offset := offset_of(key, row)) > done
+        }
 
 
 class MemoryStore:
@@ -131,27 +152,31 @@ class MemoryStore:
     def load(self, records: Records) -> None:
         """Take records of the changelog, in their order."""
         rows, trail = self._rows, self._trail
+        trail.read += len(records)
         for record in records:
             key = record.key
             if key == LEDGER_KEY:
                 trail.close_write(record.value, record.offset)
             else:
-                rows[key] = record.value
-                trail.open.add(key)
+                rows[key] = trail.open[key] = record.value
 
     def finish(self) -> Contents:
         """Index what was loaded."""
         rows, playbook, due = self._profiles.rows, self._playbook, self.due
+        own: dict[bytes, bytes] = {}
         for key, loaded in self._rows.items():
-            if loaded is None or not is_person(key):
+            if loaded is None:
+                continue
+            if not is_person(key):
+                own[key] = loaded
                 continue
             head, row = with_due(key, loaded, playbook)
             rows[key.decode()] = row
             if head.due != NEVER:
                 due.enter(key.decode(), head.due)
         self._rows = {}
-        ahead = ahead_of(self._trail, lambda key: read_head(key, rows[key.decode()]))
-        return Contents(self._trail.last, len(rows), ahead)
+        trail = self._trail
+        return Contents(trail.last, len(rows), trail.ahead(), own, trail.read)
 
     def settle(self, rows: Iterable[tuple[bytes, bytes]], end: int) -> None:
         """Do nothing: what the fold has changed is here already."""
@@ -202,10 +227,3 @@ class LazyProfiles:
             return None
         self._decoded[user_id] = profile = read_profile(user_id.encode(), row)
         return profile
-
-
-def ahead_of(trail: Trail, head_of: Callable[[bytes], Head]) -> dict[str, int]:
-    """Return the people whose rows are ahead of the last ledger, each with the row's offset."""
-    done = trail.last.offset if trail.last is not None else -1
-    heads = {key.decode(): head_of(key) for key in trail.open if is_person(key)}
-    return {user: head.offset for user, head in heads.items() if head.offset > done}

@@ -21,6 +21,8 @@ class Shard:
     """What became of the records up to the ledger's offset; with its dead letters, of all."""
     changelog_end: int = 0
     """The offset after our last row of the changelog: if it has grown, somebody else wrote."""
+    replayed: int = 0
+    """How many records of the changelog were read to bring it up; 0 for one that was held on to."""
     store: Store | None = None
     """Where the profiles are kept; None where nobody asks for them but the fold."""
 

@@ -134,9 +134,19 @@ def test_whoever_waits_for_health_waits_for_something_that_tells_it() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_files_that_are_mounted_exist(name: str) -> None:
     """A bind mount of a missing path would silently make an empty folder."""
-    sources = [volume.split(":")[0] for volume in SERVICES[name].get("volumes", [])]
+    volumes = SERVICES[name].get("volumes", [])
+    sources = [volume.split(":")[0] for volume in volumes if ":" in volume]
 
     assert [s for s in sources if s not in COMPOSE["volumes"] and not (ROOT / s).is_dir()] == []
+
+
+def test_each_worker_has_a_volume_of_its_own_for_its_profiles() -> None:
+    """Scaled workers must not share a folder, and must be let into it: the image makes it."""
+    worker = SERVICES["worker"]
+    folder = worker["environment"]["TOUCHLINE_DATA"]
+
+    assert folder in worker["volumes"]
+    assert f"--owner=touchline {folder}" in DOCKERFILE
 
 
 def test_the_reference_names_every_setting_with_its_default() -> None:

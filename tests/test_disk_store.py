@@ -41,6 +41,9 @@ class Changelog:
         self.records: list[Any] = []
         self.end = 0
         self.lineage = lineage
+        self.own: dict[bytes, bytes] = {}
+        self.ahead: dict[str, int] = {}
+        """What the store that was brought up last said of them and of those ahead."""
 
     def append(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
         """Append the rows of a transaction; return the changelog's new end."""
@@ -70,7 +73,8 @@ class Changelog:
             counts.people = found.people
             partition = Partition(playbook, store.profiles, Known(counts, store.due))
             partition.clock = ledger.clock
-            assert found.people == ledger.people
+            assert 0 <= found.people - ledger.people <= len(found.ahead)
+            self.own, self.ahead = found.own, found.ahead
             return Shard(partition, ledger, store=store)
 
     def step(self, shard: Shard, batch: Log, now: int) -> None:
@@ -163,10 +167,15 @@ def life(people: int, lap: int = 0) -> Log:
     """Return an order of each of some people, a minute apart."""
     log = []
     for number in range(people):
-        at, order = START + (lap * people + number) * 60_000, f"{lap}-{number}"
-        money = {"order_id": order, "amount_minor": 1000, "currency": "USD"}
-        log.append((Touchpoint(order, f"u{number}", at, "order_paid", money), at))
+        at = START + (lap * people + number) * 60_000
+        log.append((order_of(f"u{number}", f"{lap}-{number}", at), at))
     return log
+
+
+def order_of(user: str, order: str = "0", at: int = START) -> Touchpoint:
+    """Return a paid order."""
+    money = {"order_id": order, "amount_minor": 1000, "currency": "USD"}
+    return Touchpoint(order, user, at, "order_paid", money)
 
 
 def test_a_restart_reads_the_tail_only(folder: Path) -> None:
@@ -181,6 +190,70 @@ def test_a_restart_reads_the_tail_only(folder: Path) -> None:
         changelog.restore(MemoryStore(PLAYBOOK)).store
     )
     store.close()
+
+
+@pytest.mark.parametrize("kind", ["memory", "rocksdb"])
+def test_rows_that_belong_to_no_person_come_back(folder: Path, kind: str) -> None:
+    """Settled or read, on a whole disk or an empty one: the last of each key, and no person."""
+    changelog, shared = Changelog(), b"\xffshared"
+
+    def opened() -> Store:
+        return MemoryStore(PLAYBOOK) if kind == "memory" else DiskStore(folder, "c/0", PLAYBOOK, 9)
+
+    def write(shard: Shard, own: dict[bytes, bytes]) -> None:
+        ledger = msgspec.structs.replace(shard.ledger)
+        rows = [*own.items(), *to_rows({}, ledger, shard.partition)]
+        shard.settle(ledger, rows, changelog.append(rows))
+
+    store = opened()
+    shard = changelog.restore(store)
+    run(life(20), changelog, shard)
+    write(shard, {b"\xff": b"1", shared: b"1"})
+    store.close()
+    store = opened()
+    write(changelog.restore(store), {shared: b"2"})
+    store.close()
+    changelog.compact()
+    for wiped in (False, True):
+        if wiped and folder.exists():
+            shutil.rmtree(folder)
+        store = opened()
+        shard = changelog.restore(store)
+        assert changelog.own == {b"\xff": b"1", shared: b"2"}
+        assert shard.partition.counts.people == len(shown(store)) == 20
+        store.close()
+
+
+@pytest.mark.parametrize("kind", ["memory", "rocksdb"])
+def test_who_is_ahead_stays_so_until_the_ledger_is_there(folder: Path, kind: str) -> None:
+    """Killed in a write, then after a smaller one: neither makes the first one's rows forgotten."""
+    changelog, lineage = Changelog(), b"a"
+
+    def opened() -> tuple[Store, Shard]:
+        store = MemoryStore(PLAYBOOK) if kind == "memory" else DiskStore(folder, "c/0", PLAYBOOK, 9)
+        return store, changelog.restore(store)
+
+    def write(shard: Shard, user: str, offset: int, *, complete: bool) -> None:
+        effects = shard.partition.apply([(order_of(user), START)])
+        people = shard.partition.counts.people
+        ledger = Ledger(offset=offset, people=people, lineage=lineage)
+        rows = list(to_rows(effects.changed, ledger, shard.partition))
+        end = changelog.append(rows if complete else rows[:-1])
+        if complete:
+            shard.settle(ledger, rows, end)
+
+    store, shard = opened()
+    write(shard, "a", 0, complete=True)
+    write(shard, "b", 9, complete=False)
+    store.close()
+    for offset, user, ahead in ((4, "c", {"b": 9}), (6, "d", {"b": 9}), (9, "e", {})):
+        store, shard = opened()
+        assert changelog.ahead == {"b": 9}
+        write(shard, user, offset, complete=True)
+        store.close()
+        store, _ = opened()
+        assert changelog.ahead == ahead
+        store.close()
 
 
 def test_a_store_that_was_not_filled_to_the_end_begins_anew(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """A line of our own on a real Kafka: topics, a worker, a sink, and what they wrote."""
 
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -91,7 +92,7 @@ class TheLine:
         return Child(
             command,
             self.settings.model_copy(
-                update={"web_port": port, "data": str(self.folder / "state"), **changes}
+                update={"web_port": port, "data": str(self.folder / f"state-{port}"), **changes}
             ),
             self.folder,
             log_name=f"{command}-{port}",
@@ -102,14 +103,18 @@ class TheLine:
 def the_line(
     bootstrap: str, prefix: str, folder: Path, *, timestamps: Timestamps = "event", **settings: Any
 ) -> Iterator[TheLine]:
-    """Make the topics of a line."""
+    """Make the topics of a line; TOUCHLINE_STORE in the environment says how its workers keep."""
+    given: dict[str, Any] = {}
+    if store := os.environ.get("TOUCHLINE_STORE"):
+        given["store"] = store
     create_topics(bootstrap, load_topics().values(), timestamps=timestamps, prefix=prefix)
     chosen = Settings(
         bootstrap=bootstrap,
         topic_prefix=prefix,
         group=f"{prefix}touchline",
         warehouse=f"chdb://{folder / 'warehouse'}",
-        **({"session_timeout": 3.0} | settings),
+        data=str(folder / "state"),
+        **(given | {"session_timeout": 3.0} | settings),
     )
     yield TheLine(chosen, folder)
 

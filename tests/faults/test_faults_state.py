@@ -8,15 +8,22 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
+from kafka.structs import OffsetAndMetadata
 from orchestra import await_lag, await_that, exit_code
 from the_line import TheLine, dump, the_line
 from truth import fold_log, require_durable, require_truth, restored
 from workload import LATER, SPAN, START, touches
 
+from processors.playbook import compile_playbook
+from schemas.playbook import find_playbook
 from schemas.topics import load_topics
 from streams.admin import create_topics
+from streams.continuity import StateLost
+from streams.restore import restore_shards
+from streams.store import Store
+from streams.stores import Stores
 
 pytestmark = pytest.mark.kafka
 CHANGELOG = "profiles-changelog"
@@ -240,3 +247,26 @@ def copy_log(line: TheLine, other: TheLine) -> None:
         producer.flush()
     finally:
         producer.close()
+
+
+def test_what_another_worker_commits_during_a_recovery_is_no_loss(line: TheLine) -> None:
+    """A partition that moved on while its state was read: the next rebalance sorts it out."""
+    playbook = compile_playbook(find_playbook(line.settings.playbook))
+
+    class Overtaken(Stores):
+        def open(self, partition: int) -> Store:
+            here = TopicPartition(line.settings.topic("touchpoints"), partition)
+            other = KafkaConsumer(
+                bootstrap_servers=line.settings.bootstrap,
+                group_id=line.settings.group,
+                enable_auto_commit=False,
+            )
+            other.assign([here])
+            other.commit({here: OffsetAndMetadata(100, "", -1)})
+            other.close()
+            return super().open(partition)
+
+    settings = line.settings.model_copy(update={"store": "memory"})
+    asyncio.run(restore_shards(settings, playbook, {0}, {}, Overtaken(settings, playbook)))
+    with pytest.raises(StateLost, match="has committed offset 100"):
+        asyncio.run(restore_shards(settings, playbook, {0}, {}, Stores(settings, playbook)))

@@ -30,7 +30,7 @@ def test_a_worker_killed_around_the_commit(line: TheLine, seed: int) -> None:
     line.publish(touches(seed, 3_000))
     die_at(line, "before", "commit", 3)
     die_at(line, "after", "commit", 3)
-    with line.worker() as worker:
+    with line.worker(data=line.settings.data) as worker:
         worker.wait_ready()
         await_lag(line)
         require_truth(line, [worker])
@@ -44,7 +44,7 @@ def test_a_worker_killed_before_and_after_each_step(line: TheLine, seed: int) ->
     die_at(line, "after", "part", 2)
     for number, (when, step) in enumerate(product(("before", "after"), STEPS)):
         die_at(line, when, step, 2 + number % 3)
-    with line.worker() as worker:
+    with line.worker(data=line.settings.data) as worker:
         worker.wait_ready()
         await_lag(line)
         require_truth(line, [worker])
@@ -61,7 +61,7 @@ def test_without_transactions_what_is_done_again_has_the_same_ids(line: TheLine,
     assert any(shard.ahead for shard in shards.values()), "the changelog was not left half written"
     die_at(line, "after", "changelog", 4, broker="plain")
     die_at(line, "after", "commit", 4, broker="plain")
-    with line.worker(broker="plain") as worker:
+    with line.worker(broker="plain", data=line.settings.data) as worker:
         worker.wait_ready()
         await_lag(line)
         truth = fold_log(line)
