@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from importlib.resources import files
 
+from sinks.deployment import ONE_NODE, Deployment
 from sinks.tables import TABLES
 from sinks.warehouse import Warehouse, WarehouseRefused
 
@@ -49,36 +50,71 @@ def shipped_migrations() -> list[Migration]:
     return sorted(found, key=lambda migration: migration.version)
 
 
-def migrate(warehouse: Warehouse) -> list[Migration]:
+def migrate(warehouse: Warehouse, deployment: Deployment = ONE_NODE) -> list[Migration]:
     """Bring the tables up to date, and return the migrations that were applied now.
 
     Every statement may run again, so two processes may migrate at once, and one that dies
-    half-way is finished by the next.
+    half-way is finished by the next. Then each table forgets when ``deployment`` says.
 
     Raises:
-        WarehouseRefused: an applied migration differs from the file of its number, or the
-            warehouse is newer than this program.
+        WarehouseRefused: an applied migration differs from the file of its number, the warehouse
+            is newer than this program, or its tables are those of another deployment.
     """
-    warehouse.execute(_LEDGER)
+    warehouse.execute(deployment.ledger(_LEDGER.strip()))
     applied = dict(warehouse.query("SELECT version, digest FROM migrations FINAL"))
     shipped = shipped_migrations()
     _check(applied, shipped)
+    _check_place(warehouse, deployment)
     due = [migration for migration in shipped if migration.version not in applied]
     for migration in due:
         for statement in migration.statements:
-            warehouse.execute(statement)
+            for rendered in deployment.render(statement):
+                warehouse.execute(rendered)
         row = (migration.version, migration.name, migration.digest)
         warehouse.insert("migrations", ("version", "name", "digest"), [row])
+    engines = _engines(warehouse)
+    for table, days in deployment.keep_days.items():
+        if deployment.differences(table, engines):
+            for statement in deployment.forget(table, days):
+                warehouse.execute(statement)
     return due
 
 
-def drift(warehouse: Warehouse) -> list[tuple[str, str]]:
-    """Return each column that this version writes and the warehouse lacks, by table."""
+def drift(warehouse: Warehouse, deployment: Deployment = ONE_NODE) -> list[tuple[str, str]]:
+    """Return in which ways each table is not what this version writes and ``deployment`` says."""
     found = set(
         warehouse.query("SELECT table, name FROM system.columns WHERE database = currentDatabase()")
     )
-    wanted = [(table.name, column) for table in TABLES for column in table.columns]
-    return [column for column in wanted if column not in found]
+    engines = _engines(warehouse)
+    differences = []
+    for table in TABLES:
+        for name in dict.fromkeys((table.name, deployment.local(table.name))):
+            missing = [column for column in table.columns if (name, column) not in found]
+            differences += [(name, f"lacks the column {column}") for column in missing]
+        differences += [(table.name, way) for way in deployment.differences(table.name, engines)]
+    return differences
+
+
+def _engines(warehouse: Warehouse) -> dict[str, str]:
+    """Return the engine of each table, with its keys and settings, by name."""
+    sql = "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()"
+    return dict(warehouse.query(sql))
+
+
+def _check_place(warehouse: Warehouse, deployment: Deployment) -> None:
+    """Refuse tables that are there already, but are not where they are to be."""
+    engines = _engines(warehouse)
+    for table in TABLES:
+        distributed = "Distributed" in engines.get(
+            table.name, "Distributed" * bool(deployment.cluster)
+        )
+        if distributed != bool(deployment.cluster):
+            raise WarehouseRefused(
+                f"the table {table.name} was made "
+                f"{'for a cluster' if distributed else 'for one node'}, and the settings say "
+                f"{deployment.cluster or 'one node'}: set the cluster as it was, or use another "
+                "database and bring the log into it anew"
+            )
 
 
 def _check(applied: dict[int, str], shipped: list[Migration]) -> None:

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 Param: TypeAlias = str | int | float | Sequence[str] | Sequence[int]
 
 
-INSERT_SETTINGS = {"optimize_on_insert": 0}
+INSERT_SETTINGS = {"optimize_on_insert": 0, "insert_distributed_sync": 1}
 """How rows are stored: without looking for repeats within an insert, which takes two thirds of its
-time. Merges remove them as those of other inserts, and ``FINAL`` does not see them."""
+time (merges remove them as those of other inserts, and ``FINAL`` does not see them); and on a
+cluster before ``insert`` returns, not some time after."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Limits:
             # A record's partition is the month of its place in the log, so a row that is stored
             # again is in the partition of its earlier self: FINAL need not look across them.
             "do_not_merge_across_partitions_select_final": 1,
+            # On a cluster a subquery is asked once, not by each node of its own rows.
+            "distributed_product_mode": "global",
             "readonly": 1,
         }
         written = ", ".join(f"{name} = {value!r}" for name, value in settings.items())

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from schemas.codec import Codec
 from schemas.registry import Registry
+from sinks.deployment import Deployment
 
 PREFIX = "TOUCHLINE_"
 
@@ -54,6 +55,15 @@ class Settings(BaseModel):
         description="chdb://FOLDER or clickhouse://user:password@host:port/database",
         repr=False,
     )
+    clickhouse_cluster: str = Field(
+        default="",
+        pattern=r"^[\w.-]*$",
+        description="a ClickHouse cluster to lay the tables out on; empty: one node",
+    )
+    keep_days: str = Field(
+        default="",
+        description="how long tables keep the log, such as touchpoints=730,facts=365; 0: for ever",
+    )
     web_host: str = Field(
         default="127.0.0.1", min_length=1, description="where /health and /metrics listen"
     )
@@ -94,6 +104,12 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @field_validator("keep_days")
+    @classmethod
+    def _readable(cls, written: str) -> str:
+        Deployment.read("", written)
+        return written
+
     @classmethod
     def load(cls, environ: Mapping[str, str], **flags: object) -> Self:
         """Read the environment's ``TOUCHLINE_*`` variables and the flags that are not ``None``.
@@ -128,6 +144,10 @@ class Settings(BaseModel):
     def variables(cls) -> set[str]:
         """Return the names of the environment variables that are read."""
         return {PREFIX + field.upper() for field in cls.model_fields}
+
+    def deployment(self) -> Deployment:
+        """Return where the warehouse's tables are, and for how long they keep the log."""
+        return Deployment.read(self.clickhouse_cluster, self.keep_days)
 
     def new_codec(self) -> Codec:
         """Return a codec of this deployment's registry and bounds; nothing connects yet."""

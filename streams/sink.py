@@ -58,7 +58,7 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
     buffers = {table.name: SinkBuffer(table, warehouse, commit, metrics) for table in TABLES}
 
     async def start() -> None:
-        await asyncio.to_thread(migrate, warehouse)
+        await asyncio.to_thread(migrate, warehouse, settings.deployment())
 
     async def restore(_assignment: set[TP]) -> dict[TP, int]:
         return {}  # the committed offsets are all there is: rows are durable before them

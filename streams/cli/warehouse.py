@@ -17,12 +17,14 @@ def warehouse() -> None:
 
 
 @warehouse.command()
-@settings_options("warehouse")
+@settings_options("warehouse", "clickhouse_cluster", "keep_days")
 @json_option
 def migrate(as_json: bool, **flags: Any) -> None:
     """Apply the migrations that are due. The sink does so at its start, too."""
-    with opened(load_settings(**flags)) as opened_warehouse:
-        applied = [migration.name for migration in run_migrations(opened_warehouse)]
+    settings = load_settings(**flags)
+    with opened(settings) as opened_warehouse:
+        due = run_migrations(opened_warehouse, settings.deployment())
+    applied = [migration.name for migration in due]
     if as_json:
         print_json({"applied": applied})
     else:
@@ -30,16 +32,17 @@ def migrate(as_json: bool, **flags: Any) -> None:
 
 
 @warehouse.command()
-@settings_options("warehouse")
+@settings_options("warehouse", "clickhouse_cluster", "keep_days")
 @json_option
 def check(as_json: bool, **flags: Any) -> None:
-    """Compare the columns of each table with those that this version writes; exit 1 if any lack."""
-    with opened(load_settings(**flags)) as opened_warehouse:
-        missing = drift(opened_warehouse)
+    """Compare the tables with what this version writes and the settings say; exit 1 where not."""
+    settings = load_settings(**flags)
+    with opened(settings) as opened_warehouse:
+        differences = drift(opened_warehouse, settings.deployment())
     if as_json:
-        print_json([{"table": name, "column": column} for name, column in missing])
-    elif missing:
-        out.print(table("", ("table", "missing column"), list(missing)))
+        print_json([{"table": name, "difference": how} for name, how in differences])
+    elif differences:
+        out.print(table("", ("table", "difference"), list(differences)))
     else:
-        err.print("all tables have what this version writes")
-    sys.exit(1 if missing else 0)
+        err.print("all tables are as this version and the settings have them")
+    sys.exit(1 if differences else 0)
