@@ -7,7 +7,6 @@ from typing import Any
 
 from aiohttp.web import Request, Response, json_response
 from faust.types import TP
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.playbook import find_playbook
 from sinks.summary import latest_dead_letters, rows_by_table
@@ -15,6 +14,7 @@ from sinks.warehouse import Warehouse
 from streams.faust_app import App
 from streams.funnels import UnknownFunnel, choose_source, count_steps, describe_source, find_funnel
 from streams.metrics import SinkMetrics
+from streams.metrics_page import add_metrics_page
 from streams.settings import Settings
 from streams.sink_buffer import SinkBuffer
 
@@ -41,12 +41,7 @@ def add_sink_pages(
         body = {"ok": not problem, "problem": problem, "rows_waiting": waiting}
         return json_response(body, status=503 if problem else 200)
 
-    @app.page("/metrics")  # type: ignore[untyped-decorator]
-    async def expose(_web: Any, _request: Request) -> Response:
-        """Answer in Prometheus' text format."""
-        return Response(
-            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+    add_metrics_page(app, metrics.registry)
 
     @app.page("/lag")  # type: ignore[untyped-decorator]
     async def behind(_web: Any, _request: Request) -> Response:

@@ -8,13 +8,13 @@ from operator import attrgetter
 from typing import Any
 
 from aiohttp.web import Request, Response, StreamResponse, json_response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from processors.population import measure
 from schemas.profile import canonical
 from streams.apply import BatchApplier
 from streams.faust_app import App
 from streams.metrics import ShardCollector, WorkerMetrics
+from streams.metrics_page import add_metrics_page
 from streams.table import Shard
 
 STALLED_AFTER = 60.0
@@ -43,12 +43,7 @@ def add_worker_pages(app: App, applier: BatchApplier, metrics: WorkerMetrics) ->
         body = {"ok": not problem, "problem": problem, "partitions": sorted(applier.shards)}
         return json_response(body, status=503 if problem else 200)
 
-    @app.page("/metrics")  # type: ignore[untyped-decorator]
-    async def expose(_web: Any, _request: Request) -> Response:
-        """Answer in Prometheus' text format."""
-        return Response(
-            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+    add_metrics_page(app, metrics.registry)
 
     @app.page("/status")  # type: ignore[untyped-decorator]
     async def status(_web: Any, _request: Request) -> Response:
