@@ -45,7 +45,8 @@ class Limits:
             "do_not_merge_across_partitions_select_final": 1,
             # On a cluster a subquery is asked once, not by each node of its own rows.
             "distributed_product_mode": "global",
-            "readonly": 1,
+            # Not 1, for a user whose profile says 2 may set all but this to another value.
+            "readonly": 2,
         }
         written = ", ".join(f"{name} = {value!r}" for name, value in settings.items())
         return f"{sql} SETTINGS {written}"

@@ -55,6 +55,12 @@ class Settings(BaseModel):
         description="chdb://FOLDER or clickhouse://user:password@host:port/database",
         repr=False,
     )
+    warehouse_reader: str = Field(
+        default="",
+        pattern=r"^((chdb|clickhouse)://.*)?$",
+        description="the warehouse as a user who may only read, for questions; empty: the same",
+        repr=False,
+    )
     clickhouse_cluster: str = Field(
         default="",
         pattern=r"^[\w.-]*$",
@@ -123,6 +129,8 @@ class Settings(BaseModel):
             if name.startswith(PREFIX)
         }
         values: dict[str, object] = {field: value for field, (_, value) in given.items()}
+        if flags.get("warehouse") is not None:
+            values.pop("warehouse_reader", None)  # which is another way into another warehouse
         values |= {field: value for field, value in flags.items() if value is not None}
         try:
             return cls.model_validate(values)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, time
 from typing import Any, TypeVar
 
@@ -87,12 +87,16 @@ def instant(text: str | None, zone: str) -> int | None:
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Warehouse]:
-    """Open the warehouse of the settings for one question."""
-    warehouse = open_warehouse(settings.warehouse)
-    try:
+    """Open the warehouse of the settings for one question, as the user who may only read."""
+    with closing(open_warehouse(settings.warehouse_reader or settings.warehouse)) as warehouse:
         yield warehouse
-    finally:
-        warehouse.close()
+
+
+@contextmanager
+def opened_to_write(settings: Settings) -> Iterator[Warehouse]:
+    """Open the warehouse of the settings as the user who keeps its tables."""
+    with closing(open_warehouse(settings.warehouse)) as warehouse:
+        yield warehouse
 
 
 def checked(make: Callable[[], _Read]) -> _Read:

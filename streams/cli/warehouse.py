@@ -7,7 +7,7 @@ import click
 
 from sinks.migrations import drift
 from sinks.migrations import migrate as run_migrations
-from streams.cli.asking import opened, table
+from streams.cli.asking import opened, opened_to_write, table
 from streams.cli.output import err, json_option, load_settings, out, print_json, settings_options
 
 
@@ -22,7 +22,7 @@ def warehouse() -> None:
 def migrate(as_json: bool, **flags: Any) -> None:
     """Apply the migrations that are due. The sink does so at its start, too."""
     settings = load_settings(**flags)
-    with opened(settings) as opened_warehouse:
+    with opened_to_write(settings) as opened_warehouse:
         due = run_migrations(opened_warehouse, settings.deployment())
     applied = [migration.name for migration in due]
     if as_json:
