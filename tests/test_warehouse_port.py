@@ -19,14 +19,22 @@ from sinks.warehouse import (
     open_warehouse,
 )
 
-pytest_plugins = ["clickhouse_server"]
+pytest_plugins = ["clickhouse_container", "clickhouse_server"]
 
 
-@pytest.fixture(params=["embedded", pytest.param("server", marks=pytest.mark.clickhouse)])
+@pytest.fixture(
+    params=[
+        "embedded",
+        pytest.param("server", marks=pytest.mark.clickhouse),
+        pytest.param("container", marks=pytest.mark.clickhouse),
+    ]
+)
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
     """Each adapter in turn, with an empty table ``things``."""
     if request.param == "embedded":
         url = f"chdb://{tmp_path}/tables"
+    elif request.param == "container":
+        url = request.getfixturevalue("container_database")
     else:
         url = request.getfixturevalue("clickhouse").url()
     with closing(open_warehouse(url)) as warehouse:
