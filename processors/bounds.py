@@ -6,6 +6,7 @@ profile keeps it, at four bytes a character. Real profiles are some hundred byte
 
 from processors.consents import MARKS_AT_MOST
 from processors.corrections import TAKEN_AT_MOST
+from processors.counting import LONGEST_VALUE, VALUES_AT_MOST, days_kept
 from processors.draft import TEXT_AT_MOST
 from processors.funnels import Funnel
 from processors.identity import EVENT_HASH_BYTES
@@ -28,6 +29,7 @@ _ASSIGNED = _NAME + 4 * _NUMBER + _TEXT + 2 * _PATH + 3
 _TAKEN = _NAME + 4 + _NUMBER + 1  # a step's name may have the number of the visit
 _JOURNEY = 3 * _NAME + _TEXT + 7 * _NUMBER + TAKEN_AT_MOST * _TAKEN
 _SENT = _NUMBER + _NAME + 4 * 64 + 3 + 4 * SENDER_AT_MOST + 3
+_COUNTED = 3 * _NUMBER + 3 + 2 * VALUES_AT_MOST * (4 * LONGEST_VALUE + 3)
 _SCALARS = 1_000  # counters, names of stages, and the names of the fields
 
 
@@ -44,6 +46,7 @@ def profile_bound(playbook: Playbook) -> int:
         + ORDERS_AT_MOST * _ORDER
         + 3 * MARKS_AT_MOST * _MARK
         + _windows(playbook)
+        + (2 + days_kept(playbook.lateness)) * _COUNTED
         + len(playbook.tags) * _TAG
         + kept * _ASSIGNED
         + len(playbook.machines) * 2 * _NAME

@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 from processors.identity import fact_id
 from processors.playbook import Playbook
+from schemas.aggregates import Contribution
 from schemas.profile import Profile, Scalar, copied
 from schemas.records import Action, Fact, Progress
 
@@ -21,6 +22,8 @@ class Outcome(NamedTuple):
     actions: list[Action]
     verdict: Verdict
     progress: list[Progress]
+    touch: Contribution | None = None
+    """What it adds to the live aggregates."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on an event, not a fault of the program
@@ -155,7 +158,7 @@ class Draft:
         subject = f"{action.sop}/{action.step}"
         self.fact("action_requested", subject, new=action.action_id, rule=rule, values=values)
 
-    def outcome(self, verdict: Verdict) -> Outcome:
+    def outcome(self, verdict: Verdict, touch: Contribution | None = None) -> Outcome:
         """Close the draft."""
         self.profile.turn = self._turn
-        return Outcome(self.profile, self.facts, self.actions, verdict, self.progress)
+        return Outcome(self.profile, self.facts, self.actions, verdict, self.progress, touch)

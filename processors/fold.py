@@ -6,6 +6,7 @@ as it was. Read them from top to bottom; each line is a module of its own.
 """
 
 from processors.corrections import correct, requested_since
+from processors.counting import count
 from processors.dedupe import remember, seen
 from processors.draft import Draft, Outcome, Rejected
 from processors.identity import event_hash
@@ -69,7 +70,7 @@ def fold(profile: Profile, touchpoint: Touchpoint, at: int, playbook: Playbook) 
     walk_on(draft, touchpoint)
     correct(draft, profile, touchpoint)
     follow(draft, profile, touchpoint)
-    return draft.outcome("applied")
+    return draft.outcome("applied", count(draft, profile, touchpoint))
 
 
 def fire(profile: Profile, timer: Timer, playbook: Playbook) -> Outcome:

@@ -10,11 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from processors.aggregates import Aggregates
 from processors.draft import Outcome, Rejected
 from processors.due_index import DueIndex, DueTimes
 from processors.fold import fire, fold
 from processors.playbook import Playbook
 from processors.timers import next_due, timers
+from schemas.aggregates import Block
 from schemas.profile import Profile
 from schemas.records import Action, Aggregate, Fact, Progress, Touchpoint
 
@@ -94,6 +96,7 @@ class Partition:
         playbook: The rules in force.
         profiles: Profiles by user id, as they were left; the partition owns them from now on.
         known: What is known of them. Without it each is looked at, so they must be a dict.
+        block: The block in hand of the live aggregates, as it was left; owned from now on, too.
 
     Attributes:
         profiles: The profiles as they are now.
@@ -102,9 +105,16 @@ class Partition:
         funnels: Names of the funnels that it follows, by their definition.
         playbook: The rules in force.
         due: When each person has a timer due, or a little earlier.
+        aggregates: The live aggregates.
     """
 
-    def __init__(self, playbook: Playbook, profiles: Profiles, known: Known | None = None) -> None:
+    def __init__(
+        self,
+        playbook: Playbook,
+        profiles: Profiles,
+        known: Known | None = None,
+        block: Block | None = None,
+    ) -> None:
         if known is None:
             if not isinstance(profiles, dict):
                 raise TypeError("say what is known of profiles that are not a dict")
@@ -115,10 +125,18 @@ class Partition:
         self.due = known.due
         self.playbook = playbook
         self.funnels = {key: each.name for key, each in playbook.funnels.items()}
+        self.aggregates = Aggregates(block or Block(), playbook.currency)
 
-    def apply(self, batch: Iterable[tuple[Touchpoint, int]]) -> Effects:
-        """Apply touchpoints, each with the stream time of its record, in the order of the log."""
+    def apply(self, batch: Iterable[tuple[Touchpoint, int]], *, counted: int = 0) -> Effects:
+        """Apply touchpoints, each with the stream time of its record, in the order of the log.
+
+        Args:
+            batch: The touchpoints.
+            counted: How many of the first ones the block has counted already: a crash has left it
+                ahead of their profiles.
+        """
         effects = Effects()
+        add = self.aggregates.add
         for index, (touchpoint, at) in enumerate(batch):
             self.clock = max(at, self.clock)
             user_id = touchpoint.user_id
@@ -133,9 +151,12 @@ class Partition:
             if profile is None:
                 self.counts.people += 1
             self._count(outcome)
+            if outcome.touch is not None and index >= counted:
+                add(outcome.touch)
             self._keep(user_id, outcome, effects)
             self._schedule(user_id, outcome.profile)
         self._fire_due(effects)
+        effects.aggregates = self.aggregates.take()
         return effects
 
     def advance(self, now: int) -> Effects:

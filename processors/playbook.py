@@ -11,6 +11,7 @@ from processors.points import Points, Tiers, compile_points, compile_tiers
 from processors.rules import Asked, Rule, compile_rules
 from processors.sops import Sop, compile_sop
 from processors.windows import Window
+from processors.zones import Calendar
 from schemas.playbook import PlaybookSpec
 from schemas.rules import payload_rules
 
@@ -58,6 +59,7 @@ class Playbook:
         earning: Kinds of events that may change points.
         funnels: Funnels by their definition.
         funnels_by_kind: Those that a kind of event may move.
+        calendar: The begin of each day in the playbook's time zone.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Playbook:
     earning: frozenset[str]
     funnels: Mapping[str, Funnel]
     funnels_by_kind: Mapping[str, tuple[Funnel, ...]]
+    calendar: Calendar
 
 
 def compile_playbook(spec: PlaybookSpec) -> Playbook:
@@ -137,6 +140,7 @@ def compile_playbook(spec: PlaybookSpec) -> Playbook:
         earning=frozenset(given["stage:tier"]),
         funnels=funnels,
         funnels_by_kind=funnels_by_kind(funnels),
+        calendar=Calendar(spec.timezone),
     )
 
 

@@ -17,6 +17,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _DAY = re.compile(r"(?:[0-9]{4}-)?([0-9]{2})-([0-9]{2})")
 _LEAP_YEAR = 2000
+QUARTER = 900_000
+"""Milliseconds: every offset from UTC since 1972 is a multiple of it, so no day begins within."""
+_QUARTERS_KEPT = 4096
 
 
 def zone_of(profile: Profile, default: str) -> ZoneInfo:
@@ -90,3 +93,23 @@ def _in_year(year: int, month: int, day: int) -> date:
 def days_later(at: int, days: int, minute: int, zone: ZoneInfo) -> int:
     """Return this time of day, so many calendar days after the local day of ``at``."""
     return instant(local(at, zone).date() + timedelta(days=days), minute, zone)
+
+
+class Calendar(dict[int, int]):
+    """The begin of the local day, in milliseconds, by the quarter of an hour since 1970 UTC.
+
+    Args:
+        timezone: IANA name.
+    """
+
+    def __init__(self, timezone: str) -> None:
+        super().__init__()
+        self._zone = load_zone(timezone)
+
+    def __missing__(self, quarter: int) -> int:
+        """Work it out, and keep it while there are not too many."""
+        if len(self) >= _QUARTERS_KEPT:
+            self.clear()
+        day = local(quarter * QUARTER, self._zone).date()
+        self[quarter] = begin = instant(day, 0, self._zone)
+        return begin

@@ -151,6 +151,23 @@ class Walk(msgspec.Struct, frozen=True, array_like=True, gc=False):
     days: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
 
+class Counted(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where the person is counted already in one window of the live aggregates.
+
+    Attributes:
+        start: Begin of the window, in minutes since 1970 UTC.
+        channels: Those of the touches counted, bounded; so the campaigns.
+        stages: Bit by AIPL rank.
+        segments: Bit by RFM segment (``processors.counting``).
+    """
+
+    start: int
+    channels: tuple[str, ...]
+    campaigns: tuple[str, ...]
+    stages: int
+    segments: int
+
+
 class Profile(msgspec.Struct, omit_defaults=True, gc=False):
     """All that is known of one person.
 
@@ -188,6 +205,8 @@ class Profile(msgspec.Struct, omit_defaults=True, gc=False):
         sent: Actions that caps still count, oldest first (``processors.limits``).
         holding: SOPs whose condition of entry held last time, sorted: only its edge opens one.
         walks: Ways through the playbook's funnels, by definition.
+        minute: Where the live aggregates count the person in the minute of the last touch.
+        days: The same for each day within lateness.
     """
 
     user_id: str
@@ -222,6 +241,8 @@ class Profile(msgspec.Struct, omit_defaults=True, gc=False):
     sent: tuple[Sent, ...] = ()
     holding: tuple[str, ...] = ()
     walks: dict[str, Walk] = {}
+    minute: Counted | None = None
+    days: tuple[Counted, ...] = ()
 
 
 copied: Callable[[Profile], Profile] = Profile.__copy__  # type: ignore[attr-defined]  # no stub
@@ -286,6 +307,8 @@ def canonical(profile: Profile) -> str:
         "sent": [msgspec.structs.asdict(each) for each in profile.sent],
         "holding": profile.holding,
         "walks": _named(profile.walks),
+        "minute": profile.minute and msgspec.structs.asdict(profile.minute),
+        "days": [msgspec.structs.asdict(each) for each in profile.days],
     }
     return msgspec.json.encode(shown, order="sorted").decode()
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import msgspec
 
+NOT_TOUCHES = ("action_reported", "attribute_set")
+"""Kinds that systems write about a person; the others are touches between person and company."""
+
 
 class Touchpoint(msgspec.Struct, frozen=True, gc=False):
     """One touch between the company and a person (``avro/touchpoint.avsc``).

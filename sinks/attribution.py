@@ -5,9 +5,10 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from schemas.records import NOT_TOUCHES
 from sinks.funnel_spec import TouchField
 from sinks.orders import OrderRules, events_once, orders
-from sinks.sql import NOT_TOUCHES, Params, ask
+from sinks.sql import Params, ask
 from sinks.warehouse import Limits, Warehouse
 
 Model = Literal["first", "last", "linear", "position"]

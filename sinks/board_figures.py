@@ -2,9 +2,10 @@
 
 # ruff: noqa: S608 - names are of this package, values are parameters
 
+from schemas.records import NOT_TOUCHES
 from sinks.orders import OrderRules, events_once, money_events, orders
 from sinks.referrals import k_factor
-from sinks.sql import NOT_TOUCHES, Params, ask
+from sinks.sql import Params, ask
 from sinks.warehouse import Limits, Warehouse
 
 

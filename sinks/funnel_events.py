@@ -11,9 +11,10 @@ have no two events at one time: that is the ``NARROW`` layout, which says who ha
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from schemas.records import NOT_TOUCHES
 from sinks.condition import field_text
 from sinks.funnel_spec import MOST_CONDITIONS, Breakdown, Funnel, StepField, Touch
-from sinks.sql import NOT_TOUCHES, Params
+from sinks.sql import Params
 
 TOUCH_BIT = 1 << MOST_CONDITIONS
 STEP_BITS = TOUCH_BIT - 1

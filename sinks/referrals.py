@@ -5,7 +5,8 @@
 from collections import Counter
 from typing import NamedTuple
 
-from sinks.sql import NOT_TOUCHES, Params, ask
+from schemas.records import NOT_TOUCHES
+from sinks.sql import Params, ask
 from sinks.warehouse import Limits, Warehouse
 
 # A person's parent is the first who referred them of those who were here before, so there are no

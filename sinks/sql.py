@@ -6,9 +6,6 @@ from typing import Any
 
 from sinks.warehouse import Limits, Param, Warehouse
 
-NOT_TOUCHES = ("action_reported", "attribute_set")
-"""Kinds that systems write about a person; the others are touches between person and company."""
-
 
 @dataclass
 class Params:

@@ -68,7 +68,7 @@ class BatchApplier:
             records.require_after(shard.ledger.offset)
             with self._metrics.batch(len(records)):
                 touchpoints, sources, dead = self._decode(shard, records)
-                effects = shard.partition.apply(touchpoints)
+                effects = shard.partition.apply(touchpoints, counted=_counted(shard, sources))
                 for index, reason, detail in effects.rejected:
                     dead.append(_bury(sources[index], reason, detail))
                 effects.progress |= {each.key: each for each in shard.newly_followed()}
@@ -165,7 +165,8 @@ class BatchApplier:
     async def _deliver(
         self, partition: int, shard: Shard, effects: Effects, dead: list[DeadLetter], ledger: Ledger
     ) -> None:
-        rows = list(to_rows(effects.changed, ledger, shard.partition))
+        block = shard.partition.aggregates.block if effects.aggregates else None
+        rows = list(to_rows(effects.changed, ledger, shard.partition, block))
         announcements = self._announcements(effects, dead)
         end = await self._delivery.deliver(partition, announcements, rows, ledger.offset + 1)
         shard.settle(ledger, rows, end)
@@ -189,6 +190,13 @@ class BatchApplier:
                 (action.user_id.encode(), codec.encode_action(action))
             )
         return {self._settings.topic(name): sent for name, sent in rows.items() if sent}
+
+
+def _counted(shard: Shard, sources: Sequence[Any]) -> int:
+    """Return how many of the records the live aggregates had counted before a crash."""
+    if shard.counted_to <= shard.ledger.offset:
+        return 0
+    return sum(record.offset <= shard.counted_to for record in sources)
 
 
 def _bury(record: Any, reason: str, detail: str) -> DeadLetter:

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from processors.partition import Counts, Known, Partition
 from processors.playbook import Playbook
 from streams.continuity import Log, check_continuity
-from streams.rows import Ledger
+from streams.rows import BLOCK_KEY, Ledger, read_block
 from streams.settings import Settings
 from streams.store import Contents, StaleStoreError, Store
 from streams.stores import Stores
@@ -73,9 +73,10 @@ def new_shard(playbook: Playbook, store: Store, contents: Contents) -> Shard:
     ledger = contents.ledger or Ledger(lineage=os.urandom(8))
     counts = _count(store) if contents.ahead else ledger.counts
     counts.people = contents.people
-    partition = Partition(playbook, store.profiles, Known(counts, store.due))
+    counted_to, block = read_block(contents.own.get(BLOCK_KEY))
+    partition = Partition(playbook, store.profiles, Known(counts, store.due), block)
     partition.clock = ledger.clock
-    shard = Shard(partition, ledger, contents.ahead, replace(counts), store=store)
+    shard = Shard(partition, ledger, contents.ahead, counted_to, replace(counts), store=store)
     shard.replayed = contents.read
     return shard
 

@@ -1,4 +1,4 @@
-"""The rows of the changelog: one for each person, and the ledger.
+"""The rows of the changelog: one for each person, the block of the aggregates, and the ledger.
 
 A row of the changelog is ``user_id -> head + profile``. The head has the offset of the touchpoint
 that had been applied, the time at which the person's first timer is due (or a little earlier), and
@@ -8,6 +8,10 @@ A crash in the middle of a write leaves rows that are ahead of the ledger; the o
 their records from being applied a second time. Compaction keeps the last row of a key, so it
 changes nothing of this. Keys that begin with the byte 0xFF, which no text does, are for rows that
 belong to no person: a store keeps them as they are.
+
+One of these is the block in hand of the live aggregates, the first row of a write, with its offset:
+where a profile is ahead of the ledger the block is, too, so the touches up to its offset are not
+counted a second time.
 """
 
 import struct
@@ -19,10 +23,12 @@ import msgspec
 from processors.partition import Counts, Partition
 from processors.playbook import Playbook
 from processors.timers import next_due
+from schemas.aggregates import Block, decode_block, encode_block
 from schemas.profile import Profile, decode, encode
 
 LEDGER_KEY = b""
 OWN_KEYS = b"\xff"
+BLOCK_KEY = OWN_KEYS + b"aggregates"
 NEVER = -1
 """The due time of one who waits for nothing."""
 _HEAD = struct.Struct(">qqI")
@@ -82,11 +88,13 @@ class Head(NamedTuple):
 
 
 def to_rows(
-    changed: dict[str, Profile], ledger: Ledger, partition: Partition
+    changed: dict[str, Profile], ledger: Ledger, partition: Partition, block: Block | None = None
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the changelog rows of one write: each changed profile once, the ledger last."""
+    """Yield the changelog rows of one write: the block if it changed, the profiles, the ledger."""
     pack, entered, offset = _HEAD.pack, partition.due.entered, ledger.offset
     playbook = partition.playbook.fingerprint
+    if block is not None:
+        yield BLOCK_KEY, _OFFSET.pack(offset) + encode_block(block)
     for user_id, profile in changed.items():
         due = entered(user_id)
         head = pack(offset, NEVER if due is None else due, playbook)
@@ -146,6 +154,20 @@ def read_ledger(row: bytes) -> Ledger:
         return msgspec.msgpack.decode(row, type=Ledger)
     except msgspec.DecodeError as error:
         raise ValueError(f"changelog row of the ledger is not one: {error}") from error
+
+
+def read_block(row: bytes | None) -> tuple[int, Block]:
+    """Return the offset up to which the block in hand has counted, and the block.
+
+    Raises:
+        ValueError: the row is not ours; the changelog topic is shared or damaged.
+    """
+    if row is None:
+        return -1, Block()
+    try:
+        return offset_of(BLOCK_KEY, row), decode_block(row[_OFFSET.size :])
+    except msgspec.DecodeError as error:
+        raise ValueError(f"changelog row of the live aggregates is not one: {error}") from error
 
 
 def with_due(key: bytes, row: bytes, playbook: Playbook) -> tuple[Head, bytes]:

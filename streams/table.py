@@ -17,6 +17,8 @@ class Shard:
     ledger: Ledger = field(default_factory=Ledger)
     ahead: dict[str, int] = field(default_factory=dict)
     """Profiles that a crash left ahead of the ledger: the offset that each has."""
+    counted_to: int = -1
+    """The last offset whose touch is in the block of the live aggregates, as it was read back."""
     account: Counts = field(default_factory=Counts)
     """What became of the records up to the ledger's offset; with its dead letters, of all."""
     changelog_end: int = 0

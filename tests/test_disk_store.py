@@ -21,7 +21,7 @@ from schemas.profile import dump
 from schemas.records import Touchpoint
 from streams.disk_store import DiskStore
 from streams.restore import place_to_resume
-from streams.rows import Ledger, to_rows
+from streams.rows import BLOCK_KEY, Ledger, read_block, to_rows
 from streams.settings import Settings
 from streams.store import MemoryStore, StaleStoreError, Store, StoreError
 from streams.stores import Stores
@@ -71,7 +71,8 @@ class Changelog:
             ledger = found.ledger or Ledger(lineage=self.lineage)
             counts = ledger.counts
             counts.people = found.people
-            partition = Partition(playbook, store.profiles, Known(counts, store.due))
+            known, (_, block) = Known(counts, store.due), read_block(found.own.get(BLOCK_KEY))
+            partition = Partition(playbook, store.profiles, known, block)
             partition.clock = ledger.clock
             assert 0 <= found.people - ledger.people <= len(found.ahead)
             self.own, self.ahead = found.own, found.ahead
@@ -86,7 +87,8 @@ class Changelog:
                 clock=shard.partition.clock, counted=shard.counted,
                 duplicates=counts.duplicates, late=counts.late,
             )  # fmt: skip
-            rows = list(to_rows(effects.changed, ledger, shard.partition))
+            block = shard.partition.aggregates.block
+            rows = list(to_rows(effects.changed, ledger, shard.partition, block))
             shard.settle(ledger, rows, self.append(rows))
 
 
@@ -122,6 +124,7 @@ def test_a_store_on_the_disk_is_a_dict(log: Log, data: st.DataObject) -> None:
             profiles = plain.profiles
             assert shown(store) == list(dump(profiles))
             assert shard.partition.counts == plain.counts
+            assert shard.partition.aggregates.block == plain.aggregates.block
             assert len(store.due) == sum(plain.due.entered(user) is not None for user in profiles)
             start = stop
             event = data.draw(st.sampled_from(("", "restart", "wipe", "copy", "old", "new rules")))
@@ -136,7 +139,8 @@ def test_a_store_on_the_disk_is_a_dict(log: Log, data: st.DataObject) -> None:
                 shutil.copytree(copy, folder)
             if event == "new rules":
                 playbook = OTHER if playbook is PLAYBOOK else PLAYBOOK
-                clock, plain = plain.clock, Partition(playbook, profiles)
+                clock, block = plain.clock, plain.aggregates.block
+                plain = Partition(playbook, profiles, block=block)
                 plain.clock = clock
             if data.draw(st.booleans()):
                 changelog.compact()
@@ -219,6 +223,7 @@ def test_rows_that_belong_to_no_person_come_back(folder: Path, kind: str) -> Non
             shutil.rmtree(folder)
         store = opened()
         shard = changelog.restore(store)
+        assert changelog.own.pop(BLOCK_KEY)
         assert changelog.own == {b"\xff": b"1", shared: b"2"}
         assert shard.partition.counts.people == len(shown(store)) == 20
         store.close()

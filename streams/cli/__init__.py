@@ -11,6 +11,7 @@ from streams.cli.demo import demo
 from streams.cli.explain import explain, why_not
 from streams.cli.funnel import funnel
 from streams.cli.letters import dead_letters
+from streams.cli.live import live
 from streams.cli.output import EXPECTED, fail
 from streams.cli.playbook import playbook
 from streams.cli.profiles import profiles
@@ -41,6 +42,7 @@ On a Kafka of your own:
   touchline publish events.jsonl      publishes touchpoints
   touchline profiles U123             one person, live
   touchline funnel repeat-purchase    a funnel of the playbook
+  touchline live                      what happens now, by minute, and the business by day
   touchline board                     acquisition, operation, conversion, revenue, referral
   touchline ask --help                retention, attribution, RFM movement, referrals, ...
   touchline warehouse check           whether the tables are as they should be
@@ -60,7 +62,7 @@ def cli() -> None:
 
 for command in (
     demo, worker, sink, publish, topics, playbook, simulate, backtest, explain, why_not, profiles,
-    funnel, dead_letters, ask, board, warehouse, rfm,
+    funnel, dead_letters, ask, live, board, warehouse, rfm,
     verify,
 ):  # fmt: skip
     cli.add_command(command)

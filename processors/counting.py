@@ -1,0 +1,131 @@
+"""Which windows and values a touch counts for, and whether its person is new to them.
+
+A *touch* is an applied event that is no backfill and that no system wrote about the person. It
+counts in the minute of stream time in which the log took it (operations want what happens now) and
+in the day of business time on which it occurred (analysts want the day's business), in the
+playbook's time zone, with its channel and campaign and with the stage and the segment after it.
+
+People are counted once for each window and value. Who was counted where is in the profile, so that
+a partition need not keep sets of people: the last minute, since log time does not go back, and the
+days within lateness. Both are bounded: a person counts in at most ``VALUES_AT_MOST`` channels and
+campaigns of a window, and on days at most ``DAYS_AT_MOST`` back; touches beyond that are touches
+all the same.
+"""
+
+from functools import lru_cache
+
+from processors.draft import Draft
+from processors.zones import QUARTER
+from schemas.aggregates import Contribution
+from schemas.profile import Counted, Profile
+from schemas.records import NOT_TOUCHES, Touchpoint
+from schemas.segments import AIPL, SEGMENTS
+
+MINUTE, DAY = 60_000, 86_400_000
+VALUES_AT_MOST = 8
+DAYS_AT_MOST = 31
+LONGEST_VALUE = 64
+"""Characters: a longer channel or campaign counts as ``TOO_LONG``, which bounds a profile."""
+TOO_LONG = "(too long)"
+
+_STAGE = {name: 1 << rank for rank, name in enumerate(AIPL)}
+_SEGMENT = {name: 1 << n for n, name in enumerate(("", *(each.name for each in SEGMENTS.values())))}
+_CHANNEL, _CAMPAIGN, _IN_STAGE, _IN_SEGMENT = 2, 4, 8, 16
+_EVERY = 31
+_NOT_TOUCHES = frozenset(NOT_TOUCHES)
+_DAYS = DAYS_AT_MOST * DAY
+_KNOWN = Counted(0, (), (), 0, 0)
+
+
+def count(draft: Draft, before: Profile, touchpoint: Touchpoint) -> Contribution | None:
+    """Count an applied event; None where it is no touch. The draft remembers what it counted in."""
+    profile, known = draft.profile, before.minute
+    if touchpoint.kind in _NOT_TOUCHES:
+        return None
+    if touchpoint.backfill:
+        if known is None:
+            profile.minute = _KNOWN
+        return None
+    at, channel, campaign = draft.at, touchpoint.channel, touchpoint.campaign
+    if len(channel) + len(campaign) > LONGEST_VALUE:
+        channel, campaign = _bounded(channel), _bounded(campaign)
+    stage, segment = profile.aipl, profile.segment
+    minute = at // MINUTE
+    if known is None or known.start < minute:
+        profile.minute = _first(minute, channel, campaign, stage, segment)
+        in_minute = _EVERY
+    else:
+        minute = known.start  # a clock that was set back does not bring a minute back
+        in_minute = 0
+        joined = _joined(known, channel, campaign, stage, segment)
+        if joined is not None:
+            in_minute, profile.minute = joined
+    occurred_at = touchpoint.occurred_at
+    occurred_at = min(occurred_at, at)  # nothing occurs after the log has it
+    day = draft.playbook.calendar[occurred_at // QUARTER]
+    in_day = 0
+    if at - occurred_at <= _DAYS:
+        in_day = _count_day(draft, day // MINUTE, channel, campaign, stage, segment)
+    return Contribution(
+        minute * MINUTE,
+        (day, channel, campaign, stage, segment, in_minute, in_day),
+        1 if known is None else 0,
+        profile.frequency - before.frequency,
+        profile.monetary_minor - before.monetary_minor,
+    )
+
+
+def days_kept(lateness: int) -> int:
+    """Return how many days a profile remembers at most: a day may begin anywhere in lateness."""
+    return min(lateness, _DAYS) // DAY + 2
+
+
+def _bounded(value: str) -> str:
+    return value if len(value) <= LONGEST_VALUE else TOO_LONG
+
+
+@lru_cache(maxsize=4096)
+def _first(start: int, channel: str, campaign: str, stage: str, segment: str) -> Counted:
+    """Return what is known after the first touch of a window; people who came alike share it."""
+    return Counted(start, (channel,), (campaign,), _STAGE[stage], _SEGMENT[segment])
+
+
+def _count_day(
+    draft: Draft, start: int, channel: str, campaign: str, stage: str, segment: str
+) -> int:
+    """Remember that the person was counted on a day; return where the person is new to it."""
+    days = draft.profile.days
+    for place in range(len(days) - 1, -1, -1):
+        if days[place].start == start:
+            joined = _joined(days[place], channel, campaign, stage, segment)
+            if joined is None:
+                return 0
+            draft.profile.days = (*days[:place], joined[1], *days[place + 1 :])
+            return joined[0]
+    added = _first(start, channel, campaign, stage, segment)
+    if not days:
+        draft.profile.days = (added,)
+        return _EVERY
+    reach = min(draft.playbook.lateness, _DAYS)
+    oldest = draft.playbook.calendar[max(draft.at - reach, 0) // QUARTER] // MINUTE
+    draft.profile.days = (*[day for day in days if day.start >= oldest], added)
+    return _EVERY
+
+
+def _joined(
+    known: Counted, channel: str, campaign: str, stage: str, segment: str
+) -> tuple[int, Counted] | None:
+    """Return the bits of the values that are new to a window, and what is known with them in."""
+    fresh, channels, campaigns = 0, known.channels, known.campaigns
+    if channel not in channels and len(channels) < VALUES_AT_MOST:
+        fresh, channels = _CHANNEL, (*channels, channel)
+    if campaign not in campaigns and len(campaigns) < VALUES_AT_MOST:
+        fresh, campaigns = fresh | _CAMPAIGN, (*campaigns, campaign)
+    if not known.stages & _STAGE[stage]:
+        fresh |= _IN_STAGE
+    if not known.segments & _SEGMENT[segment]:
+        fresh |= _IN_SEGMENT
+    if not fresh:
+        return None
+    stages, segments = known.stages | _STAGE[stage], known.segments | _SEGMENT[segment]
+    return fresh, Counted(known.start, channels, campaigns, stages, segments)
