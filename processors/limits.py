@@ -44,13 +44,17 @@ class Quiet:
             return self.start <= minute < self.end
         return minute >= self.start or minute < self.end
 
-    def _ends(self, day: date, zone: ZoneInfo) -> Iterable[int]:
-        """Return when the quiet may end on a day: twice where clocks go back over the end.
+    def _ends(self, day: date, zone: ZoneInfo) -> list[int]:
+        """Return when the quiet may end on a day, in order.
 
-        Where they skip it, the two readings of it lie around the change, and the quiet ends there.
+        Where clocks change over its end or its start, both have two readings, with the change in
+        between: it may be over at any minute from one to the other.
         """
-        first, second = (instant(day, self.end, zone, fold=fold) for fold in (0, 1))
-        return (first, second) if first <= second else range(second, first + 1, _MINUTE)
+        found: set[int] = set()
+        for minute in (self.start, self.end):
+            first, last = sorted(instant(day, minute, zone, fold=fold) for fold in (0, 1))
+            found.update(range(first, last + 1, _MINUTE))
+        return sorted(found)
 
 
 @dataclass(frozen=True, slots=True)
