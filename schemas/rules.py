@@ -1,9 +1,11 @@
 """What the fields of a touchpoint may hold, as checks and words made from the Avro schema."""
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -133,8 +135,14 @@ def snake_case(name: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as an error message shows it: never longer than 60 characters."""
-    text = repr(value)
+    """Return a value as it was written in YAML or JSON, never longer than 60 characters."""
+    match value:
+        case None | True | False:
+            text = json.dumps(value)
+        case date():
+            text = str(value)
+        case _:
+            text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - said in the docstring
 
 

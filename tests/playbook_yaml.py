@@ -1,9 +1,26 @@
-"""Small playbooks for tests: the shipped one, and one whose clocks run in hours."""
+"""Playbooks for tests: the shipped one, one whose clocks run in hours, one with what may be wrong.
+
+``GOOD`` has most keys; ``BROKEN`` has the mistakes that can be made in it.
+"""
+
+from pathlib import Path
+
+import yaml
 
 from processors.playbook import Playbook, compile_playbook
 from schemas.playbook import PlaybookSpec, find_playbook
 
 SHIPPED = compile_playbook(find_playbook("second-purchase"))
+_TABLE = yaml.safe_load(Path(__file__).with_name("broken_playbooks.yaml").read_text("utf-8"))
+GOOD: str = _TABLE["good"]
+BROKEN: dict[str, dict[str, str]] = {each["what"]: each for each in _TABLE["broken"]}
+
+
+def written(folder: Path, text: str) -> Path:
+    """Write a playbook and return its path."""
+    path = folder / "playbook.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def brisk(**changes: object) -> Playbook:

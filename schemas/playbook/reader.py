@@ -36,7 +36,7 @@ def load_playbook(path: Path | str) -> PlaybookSpec:
         raise PlaybookError(path, [Problem(line, "playbook", f"{error.problem}")]) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PlaybookError(path, [Problem(1, "playbook", f"is no YAML text: {error}")]) from error
-    found = [(place, line, "is here twice") for place, line in document.repeated_keys()]
+    found = [(place, line, "is here twice: keep one") for place, line in document.repeated_keys()]
     spec = None
     try:
         spec = PlaybookSpec.model_validate(document.value)

@@ -281,12 +281,14 @@ def _body_problems(
         if None not in (step.after, before.after) and (step.after or 0) < (before.after or 0):
             cure = "is before the step above it: all steps count from the entry, so sort them"
             yield (*place, "after"), cure
-    for number in sorted(set(names.values()) - _reached(body, names)):
+    for number in _out_of_reach(body, names):
         yield ("steps", number), "is never reached: let a `then` or an `else` name it, or drop it"
 
 
-def _reached(body: BodySpec, names: dict[str, int]) -> set[int]:
-    """Return the positions that a journey may come to."""
+def _out_of_reach(body: BodySpec, names: dict[str, int]) -> list[int]:
+    """Return the positions that no journey comes to; none while a way is misspelled."""
+    if any(target not in {*names, END} for step in body.steps for _, target in step.ways()):
+        return []
     reached: set[int] = set()
     waiting = [0]
     while waiting:
@@ -296,7 +298,7 @@ def _reached(body: BodySpec, names: dict[str, int]) -> set[int]:
         reached.add(number)
         step = body.steps[number]
         targets = [target for _, target in step.ways()]
-        waiting += [names[target] for target in targets if target in names]
+        waiting += [names[target] for target in targets if target != END]
         if len(targets) < (2 if step.wait else 1):
             waiting.append(number + 1)
-    return reached
+    return sorted(set(names.values()) - reached)
