@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
@@ -35,6 +35,8 @@ _ARROW = {
     # As a bare integer ClickHouse would take it for seconds.
     "DateTime64(3, 'UTC')": pa.timestamp("ms", "UTC"),
 }
+PIECE = 1_000
+"""Rows turned into columns at one time: so few that they are in the processor's cache."""
 # chdb reads a scalar parameter as tab-separated text, and an array as a literal.
 _TEXT = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\0": r"\0"})
 _LITERAL = str.maketrans({"\\": r"\\", "'": r"\'"})
@@ -43,7 +45,7 @@ _LITERAL = str.maketrans({"\\": r"\\", "'": r"\'"})
 class EmbeddedWarehouse:
     """A folder of ClickHouse tables, opened by this process alone.
 
-    Rows go in as one Arrow stream: the fastest way measured (three times JSON, and safe for
+    Rows go in as an Arrow stream: the fastest way measured (three times JSON, and safe for
     bytes that are not UTF-8).
     """
 
@@ -83,10 +85,12 @@ class EmbeddedWarehouse:
         if not rows:
             return
         statement = f"INSERT INTO {quoted([table])} ({quoted(columns)})"
-        stream = _arrow_stream(table, self._types_of(table), columns, rows)
+        messages = _arrow_messages(table, self._types_of(table), columns, rows)
         try:
+            # ClickHouse works on one message while the next is made: two cores instead of one.
             with self._lock, self._session.send_insert(statement, "ArrowStream") as insert:
-                insert.append(stream)
+                for message in messages:
+                    insert.append(message)
                 insert.finish()
         except RuntimeError as error:
             raise _engine_error(error) from error
@@ -136,27 +140,26 @@ class EmbeddedWarehouse:
         return self._types[table]
 
 
-def _arrow_stream(
+def _arrow_messages(
     table: str, types: Mapping[str, Any], columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
-) -> bytes:
-    """Return the rows as an Arrow IPC stream, each column of the type that its table wants."""
+) -> Iterator[bytes]:
+    """Give the rows as an Arrow IPC stream in pieces, each column of the type its table wants."""
     if any(len(row) != len(columns) for row in rows):
         raise WarehouseRefused(
             f"the rows do not fit the table {table}: one has not {len(columns)} values"
         )
     try:
-        # One column after the other: half the time of zip(*rows), which goes to and fro in memory.
-        arrays = [
-            pa.array(list(map(itemgetter(place), rows)), types.get(name))
+        kinds = [
+            types.get(name) or pa.infer_type(list(map(itemgetter(place), rows)))
             for place, name in enumerate(columns)
         ]
+        yield pa.schema(list(zip(columns, kinds, strict=True))).serialize().to_pybytes()
+        for start in range(0, len(rows), PIECE):
+            values = zip(*rows[start : start + PIECE], strict=True)
+            arrays = [pa.array(each, kind) for each, kind in zip(values, kinds, strict=True)]
+            yield pa.record_batch(arrays, names=list(columns)).serialize().to_pybytes()
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise WarehouseRefused(f"the rows do not fit the table {table}: {error}") from error
-    batch = pa.record_batch(arrays, names=list(columns))
-    out = pa.BufferOutputStream()
-    with pa.ipc.new_stream(out, batch.schema) as stream:
-        stream.write_batch(batch)
-    return bytes(out.getvalue().to_pybytes())
 
 
 def _plain(type_: str) -> str:
