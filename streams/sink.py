@@ -49,6 +49,7 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
         sinks.warehouse.WarehouseRefused: the embedded warehouse cannot be opened.
     """
     warehouse = warehouse or open_warehouse(settings.warehouse)
+    asked = _asked(settings, warehouse)
     codec = settings.new_codec()
     metrics = SinkMetrics()
 
@@ -67,7 +68,8 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
         await asyncio.gather(*(buffer.discard() for buffer in buffers.values()))
 
     async def stop() -> None:
-        await asyncio.to_thread(warehouse.close)
+        for each in (warehouse, asked):
+            await asyncio.to_thread(each.close)
 
     app = new_app(
         settings.model_copy(update={"batch_records": FETCH_RECORDS}),
@@ -81,8 +83,18 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
     app.timer(interval=LINGER_SECONDS)(partial(_linger, app, buffers.values(), metrics))
     app.timer(interval=CHECK_SECONDS)(partial(_look, app, buffers.values()))
     lag = partial(_lag, app, buffers.values())
-    add_sink_pages(app, settings, warehouse, buffers, metrics, lag)
+    add_sink_pages(app, settings, asked, buffers, metrics, lag)
     return app
+
+
+def _asked(settings: Settings, warehouse: Warehouse) -> Warehouse:
+    """Return the warehouse for the questions of pages: as the user who may only read.
+
+    Its connection is its own, so that no insert waits for an answer. An embedded warehouse opens
+    once in a process.
+    """
+    url = settings.warehouse_reader or settings.warehouse
+    return warehouse if url.startswith("chdb:") else open_warehouse(url)
 
 
 async def _linger(app: App, buffers: Collection[SinkBuffer], metrics: SinkMetrics) -> None:

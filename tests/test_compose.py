@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -137,7 +139,7 @@ def test_the_files_that_are_mounted_exist(name: str) -> None:
     volumes = SERVICES[name].get("volumes", [])
     sources = [volume.split(":")[0] for volume in volumes if ":" in volume]
 
-    assert [s for s in sources if s not in COMPOSE["volumes"] and not (ROOT / s).is_dir()] == []
+    assert [s for s in sources if s not in COMPOSE["volumes"] and not (ROOT / s).exists()] == []
 
 
 def test_each_worker_has_a_volume_of_its_own_for_its_profiles() -> None:
@@ -147,6 +149,22 @@ def test_each_worker_has_a_volume_of_its_own_for_its_profiles() -> None:
 
     assert folder in worker["volumes"]
     assert f"--owner=touchline {folder}" in DOCKERFILE
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_questions_are_asked_as_the_user_that_clickhouse_knows(name: str) -> None:
+    """Compose mounts the reader, with the password and the database that the URL says."""
+    server = SERVICES["clickhouse"]
+    environment = {key: interpolated(value) for key, value in server["environment"].items()}
+    file = next(v.split(":")[0] for v in server["volumes"] if "/users.d/" in v)
+    known = ET.parse(ROOT / file).find("users/touchline_reader")  # noqa: S314 - ours
+    assert known is not None
+    password = environment[known.find("password").attrib["from_env"]]  # type: ignore[union-attr]
+    url = urlsplit(interpolated(OURS[name]["environment"]["TOUCHLINE_WAREHOUSE_READER"]))
+
+    assert (url.username, url.password, url.hostname) == (known.tag, password, "clickhouse")
+    assert url.path == f"/{environment['CLICKHOUSE_DB']}"
+    assert f"SELECT ON {url.path[1:]}.*" in "".join(known.itertext())
 
 
 def test_the_reference_names_every_setting_with_its_default() -> None:

@@ -14,6 +14,7 @@ from sinks.migrations import migrate
 from sinks.warehouse import Limits, Warehouse, WarehouseRefused, open_warehouse
 from streams.cli import cli
 from streams.settings import Settings
+from streams.sink import build_sink
 
 READER = Path(__file__).resolve().parents[1] / "deploy" / "clickhouse" / "reader.xml"
 CHANGES = (
@@ -128,3 +129,22 @@ def test_questions_go_to_the_reader(tmp_path: Path) -> None:
     assert "sesame" not in repr(Settings(warehouse_reader="clickhouse://u:sesame@h/d"))
     with closing(open_warehouse(tables)) as warehouse:
         assert migrate(warehouse) == []
+
+
+def test_the_pages_of_a_sink_ask_as_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A funnel that somebody opens is no question of the user who writes, nor on its connection."""
+    asked: list[Warehouse] = []
+    monkeypatch.setattr(
+        "streams.sink.add_sink_pages",
+        lambda _app, _settings, warehouse, *_: asked.append(warehouse),
+    )
+    written = open_warehouse("clickhouse://writer@h/d")
+    build_sink(Settings(warehouse_reader="clickhouse://looker@h/d"), written)
+    build_sink(Settings(warehouse="clickhouse://writer@h/d"), written)
+    build_sink(Settings(warehouse="chdb://folder"), written)
+    assert [repr(each).partition("@")[0] for each in asked] == [
+        "ServerWarehouse('looker",
+        "ServerWarehouse('writer",
+        "ServerWarehouse('writer",
+    ]
+    assert [each is written for each in asked] == [False, False, True]
