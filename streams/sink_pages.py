@@ -9,6 +9,7 @@ from aiohttp.web import Request, Response, json_response
 from faust.types import TP
 
 from schemas.playbook import find_playbook
+from sinks.funnel_live import NotLive
 from sinks.summary import latest_dead_letters, rows_by_table
 from sinks.warehouse import Warehouse
 from streams.faust_app import App
@@ -27,7 +28,7 @@ def add_sink_pages(
     metrics: SinkMetrics,
     lag: Callable[[], Awaitable[dict[TP, int]]],
 ) -> None:
-    """Add the sink's pages to its Faust web server.
+    """Add the sink's pages to its Faust web server; ``warehouse`` is asked, never written to.
 
     The funnels are here because an embedded warehouse can be open in one process only.
     """
@@ -65,14 +66,21 @@ def add_sink_pages(
         return json_response([{"place": p, "reason": r, "detail": d} for p, r, d in rows])
 
     @app.page("/funnel/{name}")  # type: ignore[untyped-decorator]
-    async def funnel(_web: Any, _request: Request, name: str) -> Response:
-        """Answer a funnel of the playbook: people by step, from live rows where they can tell."""
+    async def funnel(_web: Any, request: Request, name: str) -> Response:
+        """Answer a funnel of the playbook: people by step, from live rows where they can tell.
+
+        With ``?ad_hoc=1`` from raw touches.
+        """
         playbook = find_playbook(settings.playbook)
         try:
             query = find_funnel(playbook, name)
         except UnknownFunnel as error:
             return json_response({"error": str(error)}, status=404)
-        source = await asyncio.to_thread(choose_source, warehouse, playbook, query)
+        source = (
+            NotLive("as asked")
+            if request.query.get("ad_hoc") == "1"
+            else await asyncio.to_thread(choose_source, warehouse, playbook, query)
+        )
         result = await asyncio.to_thread(count_steps, warehouse, query, source)
         steps = [step._asdict() for step in result.steps]
         return json_response({"funnel": name, "steps": steps, "source": describe_source(source)})

@@ -1,6 +1,8 @@
 """The command line as people and scripts use it, without a broker."""
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,35 @@ def test_errors_name_the_cause(arguments: list[str], text: str | None, wanted: s
 def test_funnel_lists_the_funnels_of_the_playbook() -> None:
     """Without a name the command says what there is."""
     assert "repeat-purchase: first purchase -> second purchase" in touchline("funnel").stdout
+
+
+def test_a_funnel_of_a_running_sink_is_asked_for_as_it_was_written() -> None:
+    """Its name goes in the address, --ad-hoc with it; what the sink cannot answer is refused."""
+    paths = []
+
+    class Sink(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name that http.server asks for
+            paths.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            source = {"from": "raw touches", "why": "as asked"}
+            self.wfile.write(json.dumps({"funnel": "f", "steps": [], "source": source}).encode())
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Sink) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        assert touchline("funnel", "复购 90", "--url", url).exit_code == 0
+        assert touchline("funnel", "f", "--url", url, "--ad-hoc", "--json").exit_code == 0
+        for more in (["--since", "2026-01-01"], ["--step", "page_viewed"], ["--fell-out", "1"]):
+            refused = touchline("funnel", "f", "--url", url, *more)
+            assert refused.exit_code == 2
+            assert more[0] in refused.output
+        assert touchline("funnel", "--url", url).exit_code == 2
+        server.shutdown()
+        thread.join()
+
+    assert paths == ["/funnel/%E5%A4%8D%E8%B4%AD%2090", "/funnel/f?ad_hoc=1"]

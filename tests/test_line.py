@@ -38,6 +38,7 @@ class Run:
     account: dict[str, int]
     profiles: list[str]
     funnel: dict[str, Any]
+    ad_hoc: dict[str, Any]
     rows: dict[str, int]
 
 
@@ -57,8 +58,9 @@ def run(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
             found = await_account([worker], published)
             await_sink(worker, sink)
             funnel = read_json(f"{sink.url}/funnel/repeat-purchase")
+            ad_hoc = read_json(f"{sink.url}/funnel/repeat-purchase?ad_hoc=1")
             rows = read_json(f"{sink.url}/tables")
-        yield Run(line, published, found, dump([worker]), funnel, rows)
+        yield Run(line, published, found, dump([worker]), funnel, ad_hoc, rows)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,8 @@ def test_the_worker_kept_the_funnel_and_it_is_the_one_of_the_raw_touches(run: Ru
     with closing(open_warehouse(run.line.settings.warehouse)) as warehouse:
         raw = run_funnel(warehouse, query)
     assert run.funnel["steps"] == [step._asdict() for step in raw.steps]
+    assert run.ad_hoc["source"] == {"from": "raw touches", "why": "as asked"}
+    assert run.ad_hoc["steps"] == run.funnel["steps"]
 
 
 def test_a_reminder_goes_to_whoever_did_not_come_back(run: Run) -> None:

@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
+from click.core import ParameterSource
 
 from schemas.playbook import PlaybookSpec, find_playbook
 from sinks.funnel import FunnelResult, fell_out, funnel_trend, run_funnel, run_funnel_by
@@ -58,7 +60,11 @@ def _breakdown(text: str) -> Breakdown:
 @click.command()
 @click.argument("name", required=False)
 @settings_options("playbook", "warehouse")
-@click.option("--url", help="Ask a running sink: an embedded warehouse opens in one process only.")
+@click.option(
+    "--url",
+    help="Ask a running sink, of which an embedded warehouse is: for a funnel of its playbook, "
+    "--ad-hoc or not.",
+)
 @click.option(
     "--step",
     "steps",
@@ -144,8 +150,8 @@ def funnel(
         check_chart(chart)
     settings = load_settings(**{key: options.pop(key) for key in ("playbook", "warehouse")})
     playbook = find_playbook(settings.playbook)
-    if url and name:
-        answer = read_json(f"{url}/funnel/{name}")
+    if url:
+        answer = _ask_sink(url, name, ad_hoc=options["ad_hoc"])
     elif name or options["steps"]:
         query = _query(playbook, name, options)
         with opened(settings) as warehouse:
@@ -165,6 +171,24 @@ def funnel(
     else:
         for line in lines:
             out.print(line)
+
+
+def _ask_sink(url: str, name: str | None, *, ad_hoc: bool) -> dict[str, Any]:
+    """Return what a sink answers about a funnel of its playbook."""
+    context = click.get_current_context()
+    known = {"name", "url", "ad_hoc", "chart", "as_json"}
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name not in known
+        and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"a sink answers a funnel whole: leave out {', '.join(given)}")
+    if not name:
+        raise click.UsageError("--url asks for a funnel of the sink's playbook: name it")
+    answer: dict[str, Any] = read_json(f"{url}/funnel/{quote(name)}{'?ad_hoc=1' * ad_hoc}")
+    return answer
 
 
 def _query(playbook: PlaybookSpec, name: str | None, options: dict[str, Any]) -> Funnel:
