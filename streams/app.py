@@ -47,6 +47,7 @@ def build_app(settings: Settings) -> App:
         await delivery.take(wanted)
         shards = await restore_shards(settings, playbook, wanted, applier.shards, stores)
         applier.take_over(shards)
+        metrics.lag.clear()  # of partitions that others have now
         metrics.last_progress = time.monotonic()
         metrics.recovery.set(metrics.last_progress - started)
         return {

@@ -102,7 +102,9 @@ async def _linger(app: App, buffers: Collection[SinkBuffer], metrics: SinkMetric
     try:
         for buffer in buffers:
             await buffer.flush()
-        for tp, behind in (await _lag(app, buffers)).items():
+        lag = await _lag(app, buffers)
+        metrics.lag.clear()  # of partitions that others have now
+        for tp, behind in lag.items():
             metrics.lag.labels(tp.topic, tp.partition).set(behind)
     except Exception as error:  # noqa: BLE001 - refused: stop loudly, nothing is committed
         await app.die(error)

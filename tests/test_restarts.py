@@ -19,6 +19,7 @@ from schemas.records import Touchpoint
 from streams.broken import broken_records
 from streams.cdnow import read_purchases, to_touchpoints
 from streams.cli.children import Child
+from streams.cli.pages import read_lines
 
 PURCHASES = 24_000
 BROKEN = len(broken_records())
@@ -52,6 +53,20 @@ def publish_broken(line: TheLine) -> None:
     with line.publisher() as publisher:
         for record in broken_records():
             publisher.publish_raw(record.key, record.value)
+
+
+def await_lag_of(worker: Child, partitions: int) -> None:
+    """Wait until it tells the lag of so many partitions: of its own, not of those it gave back."""
+    deadline = time.monotonic() + 30
+    while (told := count_lags(worker)) != partitions:
+        assert time.monotonic() < deadline, f"the lag of {told} partitions"
+        time.sleep(0.2)
+
+
+def count_lags(worker: Child) -> int:
+    """Return of how many partitions it tells the lag."""
+    lines = read_lines(f"{worker.url}/metrics")
+    return sum(line.startswith("touchline_lag_records{") for line in lines)
 
 
 def count_words(worker: Child, *words: str) -> int:
@@ -148,11 +163,13 @@ def test_workers_that_join_and_leave_share_the_partitions(
     with line.worker() as first:
         first.wait_ready()
         await_progress(first, 2_000, PURCHASES)
+        await_lag_of(first, 4)
         with line.worker() as second:
             second.wait_ready()
             await_progress(second, 1, PURCHASES)
             shared = [first, second]
             await_account(shared, 12_000)
+            await_lag_of(first, 2)
         found = await_account([first], PURCHASES)
         profiles = dump([first])
     expected_profiles, expected_ids = folded(purchases)
