@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp.web import Request, Response, StreamResponse, json_response
 
-from processors.population import measure
+from processors.population import Population, combine, measure
 from schemas.profile import canonical
 from streams.apply import BatchApplier
 from streams.faust_app import App
@@ -94,9 +94,11 @@ def _add_population(app: App, applier: BatchApplier) -> None:
             return json_response({"error": "add ?as_of= in milliseconds since 1970"}, status=400)
         totals = {}
         for number, shard in sorted(applier.shards.items()):
-            people = chain.from_iterable(shard.store.scan()) if shard.store is not None else ()
-            totals[str(number)] = measure(people, int(as_of))._asdict()
-            await asyncio.sleep(0)
+            total = Population(int(as_of))
+            for people in shard.store.scan() if shard.store is not None else ():
+                total = combine((total, measure(people, total.as_of)))
+                await asyncio.sleep(0)
+            totals[str(number)] = total._asdict()
         return json_response(totals)
 
 
