@@ -101,9 +101,9 @@ class TransactionalDelivery:
         return end + 1  # the mark of the commit takes an offset, too
 
     async def stop(self) -> None:
-        """Disconnect all producers."""
+        """Disconnect all producers, to the end even if nobody waits for it any more."""
         producers, self._producers = self._producers, {}
-        await asyncio.gather(*(producer.stop() for producer in producers.values()))
+        await asyncio.shield(asyncio.gather(*(each.stop() for each in producers.values())))
 
 
 class OrderedDelivery:

@@ -2,18 +2,21 @@
 
 Faust 0.15.3 resumes its partitions first and clears the queues that they are already filling
 (its issue 596), replays a changelog message by message, and goes on after an error. Here the
-order is fixed, the changelog is read in batches, and an error ends the process.
+order is fixed, the changelog is read in batches, and an error ends the process. Restoring is given
+up before the partitions are: it would go on to take them from whoever has them next.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from faust.tables.manager import TableManager
 from faust.types import TP
 from mode import Service
 
-Restore = Callable[[set[TP]], Awaitable[dict[TP, int]]]
+Restore = Callable[[set[TP]], Coroutine[Any, Any, dict[TP, int]]]
+NONE = -1
+"""The generation of an assignment that is not there, or not any more."""
 
 
 class Recovery(Service):  # type: ignore[misc]
@@ -23,13 +26,22 @@ class Recovery(Service):  # type: ignore[misc]
         self.app = app
         self._restore = restore
         self._rebalanced = asyncio.Event()
-        self._generation = 0
+        self._generation = NONE
+        self._restoring: asyncio.Task[dict[TP, int]] | None = None
         self.completed = asyncio.Event()
         super().__init__(**kwargs)
 
     def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Stop counting as recovered until the next assignment is restored."""
         self.completed.clear()
+        self._rebalanced.clear()
+        self._generation = NONE
+
+    async def abandon(self) -> None:
+        """Give up what is being restored; return when nothing of it goes on."""
+        if self._restoring is not None:
+            self._restoring.cancel()
+            await asyncio.wait([self._restoring])
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
@@ -45,6 +57,8 @@ class Recovery(Service):  # type: ignore[misc]
             await self.wait_first(self._rebalanced.wait())
             if self.should_stop:
                 return
+            if not self._rebalanced.is_set():
+                continue  # the partitions were given back at once
             self._rebalanced.clear()
             try:
                 await self._bring_up(self._generation)
@@ -55,9 +69,14 @@ class Recovery(Service):  # type: ignore[misc]
     async def _bring_up(self, generation: int) -> None:
         app, consumer = self.app, self.app.consumer
         assignment = consumer.assignment()
-        starts = await self._restore(assignment)
-        if generation != app.consumer_generation_id:
-            return  # the next rebalance has set the event already
+        self._restoring = asyncio.create_task(self._restore(assignment))
+        try:
+            await asyncio.wait([self._restoring])
+        finally:
+            await self.abandon()
+        if generation != self._generation:
+            return  # the partitions were given back meanwhile
+        starts = self._restoring.result()
         if assignment:
             await consumer.perform_seek()
         for tp, offset in starts.items():

@@ -193,8 +193,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return bool(await self._thread.commit(offsets))
 
     async def wait_empty(self) -> None:
-        """Wait until the batch in flight is finished and committed (Faust loses acks here)."""
+        """Wait until the batch in flight is finished and committed (Faust loses acks here).
+
+        A recovery that is under way is abandoned: the partitions it would take go to others.
+        """
         self.epoch += 1
+        await self.app.tables.recovery.abandon()
         if self.give_back is not None:
             await self.give_back()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from orchestra import await_lag, await_that, committed, group_reader
+from orchestra import Program, await_lag, await_that, committed, group_reader
 from the_line import TheLine
 from truth import fold_log, require_truth
 from workload import touches
@@ -74,6 +74,25 @@ def test_a_rolling_restart_with_static_ids_moves_no_partition(line: TheLine, see
         after = [worker.log.read_text().count(ASSIGNED) for worker in workers]
         assert after == [times + 1 for times in before]  # that of its own restart
         require_truth(line, workers)
+
+
+def test_who_takes_for_an_assignment_that_is_gone_fences_nobody(
+    line: TheLine, seed: int, tmp_path: Path
+) -> None:
+    """A worker is slow to take all partitions; two of them go to another, who keeps its two."""
+    signal = tmp_path / "take"
+    slow, quick = Program(line, "slow_taker", str(signal)), line.worker()
+    with slow:
+        await_that(lambda: ASSIGNED in slow.log.read_text(), "nothing is assigned")
+        with quick:
+            quick.wait_ready()
+            signal.touch()
+            slow.wait_ready()
+            line.publish(touches(seed, 2_000))
+            await_lag(line)
+            for worker in (slow, quick):
+                worker.check()
+            require_truth(line, [slow, quick])
 
 
 @pytest.mark.nightly
