@@ -125,10 +125,9 @@ class Deployment:
                 if self.cluster
                 else "is distributed, and no cluster is set"
             )
-        days = self.keep_days.get(table)
-        kept = _DAYS.search(rows)
-        if days is not None and rows and days != int(kept[1] if kept else 0):
-            found.append(f"keeps rows for {kept[1] + ' days' if kept else 'ever'}, not for {days}")
+        days, kept = self.keep_days.get(table), days_kept(rows)
+        if days is not None and rows and days != kept:
+            found.append(f"keeps rows for {f'{kept} days' if kept else 'ever'}, not for {days}")
         return found
 
     @property
@@ -142,6 +141,12 @@ class Deployment:
             f"ENGINE = Distributed('{self.cluster}', currentDatabase(), '{self.local(table)}', "
             f"{shard})"
         )
+
+
+def days_kept(engine: str) -> int:
+    """Return after how many days rows may go, by a table's ``engine_full``; 0: never."""
+    kept = _DAYS.search(engine)
+    return int(kept[1]) if kept else 0
 
 
 ONE_NODE = Deployment()

@@ -4,10 +4,11 @@ import hashlib
 from dataclasses import dataclass, field
 from importlib.resources import files
 
-from sinks.deployment import ONE_NODE, Deployment
+from sinks.deployment import KEPT, ONE_NODE, Deployment, days_kept
 from sinks.tables import TABLES
 from sinks.warehouse import Warehouse, WarehouseRefused
 
+_DAY = 86_400_000
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS migrations
 (
@@ -93,6 +94,18 @@ def drift(warehouse: Warehouse, deployment: Deployment = ONE_NODE) -> list[tuple
             differences += [(name, f"lacks the column {column}") for column in missing]
         differences += [(table.name, way) for way in deployment.differences(table.name, engines)]
     return differences
+
+
+def kept_since(warehouse: Warehouse, now: int) -> dict[str, int]:
+    """Return from when on each table that forgets has all its rows, in milliseconds since 1970.
+
+    It is a day later than the table's own bound, so that nothing goes while it is looked at.
+    """
+    engines = _engines(warehouse)
+    days = {
+        table: days_kept(engines.get(f"{table}_local") or engines.get(table, "")) for table in KEPT
+    }
+    return {table: now - (kept - 1) * _DAY for table, kept in days.items() if kept}
 
 
 def _engines(warehouse: Warehouse) -> dict[str, str]:

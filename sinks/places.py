@@ -74,13 +74,17 @@ def doubled(warehouse: Warehouse, table: str, window: Window) -> dict[int, int]:
 
 
 def rows_and_places(
-    warehouse: Warehouse, table: str, windows: list[Window]
+    warehouse: Warehouse, table: str, windows: list[Window], since: int = 0
 ) -> dict[tuple[str, int], tuple[int, int]]:
-    """Return how many rows each window has, and at how many different places."""
+    """Return how many rows each window has, and at how many different places.
+
+    Rows that were appended before ``since`` (milliseconds) are left out.
+    """
     params = Params()
     sql = f"""
         SELECT topic, partition, count(), uniqExact(offset) FROM {table} FINAL
-        WHERE {" OR ".join(f"({_inside(window, params)})" for window in windows)}
+        WHERE ({" OR ".join(f"({_inside(window, params)})" for window in windows)})
+          AND appended_at >= fromUnixTimestamp64Milli({params.whole(since)}, 'UTC')
         GROUP BY topic, partition
     """  # noqa: S608 - constants, and parameters
     found = _ask(warehouse, sql, params)

@@ -57,6 +57,12 @@ class LogReader:
             for number in partitions
         }
 
+    async def first_since(self, topic: str, partition: int, time: int) -> int | None:
+        """Return the offset of the first record of this time or later; None without one."""
+        tp = TopicPartition(topic, partition)
+        found = (await self._consumer.offsets_for_times({tp: time}))[tp]
+        return None if found is None else int(found.offset)
+
     async def records(
         self, topic: str, partition: int, since: int, until: int
     ) -> AsyncIterator[list[Any]]:
@@ -151,6 +157,11 @@ def before(bits: Bits, offset: int) -> Bits:
     if part := bits.get(word, 0) & ((1 << bit) - 1):
         kept[word] = part
     return kept
+
+
+def from_on(bits: Bits, offset: int) -> Bits:
+    """Return the places from an offset on."""
+    return without(bits, before(bits, offset))
 
 
 def between(bits: Bits, since: int, until: int) -> Bits:

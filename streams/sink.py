@@ -4,6 +4,7 @@ A row of what was sent once is known by its place in the log, an upsert by its o
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from faust.types import TP
 from schemas.codec import Codec
 from schemas.topics import load_topics
 from schemas.wire import DecodeError
-from sinks.migrations import migrate
+from sinks.migrations import kept_since, migrate
 from sinks.tables import (
     ACTIONS,
     AGGREGATES,
@@ -60,6 +61,9 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
 
     async def start() -> None:
         await asyncio.to_thread(migrate, warehouse, settings.deployment())
+        now = int(time.time() * 1000)
+        for name, since in (await asyncio.to_thread(kept_since, warehouse, now)).items():
+            buffers[name].check.kept_since = since
 
     async def restore(_assignment: set[TP]) -> dict[TP, int]:
         return {}  # the committed offsets are all there is: rows are durable before them

@@ -61,7 +61,8 @@ class SinkBuffer:
         """Take the rows from ``begin`` to before ``offset``; insert when enough are gathered."""
         async with self._lock:
             self._rows.extend(rows)
-            self._counts[tp] += len(rows)
+            kept_since = self.check.kept_since
+            self._counts[tp] += sum(row[-1] >= kept_since for row in rows)  # when appended
             self._begins.setdefault(tp, begin)
             self._offsets[tp] = offset
             if len(self._rows) >= FULL:

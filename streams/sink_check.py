@@ -29,16 +29,22 @@ class _Given:
 
 
 class RowCheck:
-    """Compares the rows of one table with those that were inserted."""
+    """Compares the rows of one table with those that were inserted.
+
+    Attributes:
+        kept_since: Rows that were appended before, in milliseconds, may be forgotten by the table,
+            and are not looked for.
+    """
 
     def __init__(self, table: str, warehouse: Warehouse, metrics: SinkMetrics) -> None:
         self._table = table
         self._warehouse = warehouse
         self._metrics = metrics
         self._given: dict[TP, _Given] = {}
+        self.kept_since = 0
 
     def note(self, tp: TP, since: int, until: int, rows: int) -> None:
-        """Take note of rows that are durable now: all there are in these offsets."""
+        """Take note of rows that are durable now: all in these offsets that are to be kept."""
         given = self._given.setdefault(tp, _Given(since, since, 0))
         given.until = until
         given.rows += rows
@@ -60,7 +66,9 @@ class RowCheck:
             return
         windows = [Window(tp.topic, tp.partition, then.since, then.until) for tp, _, then in asked]
         try:
-            found = await asyncio.to_thread(rows_and_places, self._warehouse, self._table, windows)
+            found = await asyncio.to_thread(
+                rows_and_places, self._warehouse, self._table, windows, self.kept_since
+            )
         except WarehouseError as error:
             log.warning("the rows of %s are not looked at: %s", self._table, error)
             return

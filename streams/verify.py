@@ -5,14 +5,17 @@ taken for a wrong one: what comes meanwhile is merely behind.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.topics import load_topics
+from sinks.migrations import kept_since
 from sinks.places import STEP, Held, Window, held
+from sinks.tables import DEAD_LETTERS
 from sinks.warehouse import Warehouse
-from streams.log_places import Bits, LogReader, before, count, mark, open_log
+from streams.log_places import Bits, LogReader, before, count, from_on, mark, open_log
 from streams.rows import Ledger
 from streams.settings import Settings
 from streams.sink import routes
@@ -108,6 +111,7 @@ class _Verification:
         self._warehouse = warehouse
         self._progress = progress
         self._dead: dict[int, Bits] = {}
+        self._kept_since: dict[str, int] = {}
         self._report = Report()
 
     async def run(self) -> Report:
@@ -115,6 +119,8 @@ class _Verification:
         for number in _partitions(SOURCE):
             await self._account(number)
         if self._warehouse is not None:
+            now = int(time.time() * 1000)
+            self._kept_since = await asyncio.to_thread(kept_since, self._warehouse, now)
             for name, table, _ in routes(self._settings.new_codec()):
                 for number in () if table.upserts else _partitions(name):
                     await self._rows(self._warehouse, name, table.name, number)
@@ -164,11 +170,13 @@ class _Verification:
             durable, dead = min(durable, ledger.offset + 1), self._dead.get(number, {})
         tally = RowTally(warehouse, table, durable)
         begin, end = await self._reach(name, number)
+        kept = await self._first_kept(name, table, number, end)
         async for window, places in self._windows(name, number, begin, end):
             if name == SOURCE:
                 for word, bits in (await tally.dead(window)).items():
                     dead[word] = dead.get(word, 0) | bits
-            await tally.compare(window, places, dead)
+            since = max(window.since, kept)
+            await tally.compare(window._replace(since=since), from_on(places, since), dead)
         topic = self._settings.topic(name)
         found = await asyncio.to_thread(held, warehouse, table)
         stored = found.get((topic, number), Held(0, -1, -1))
@@ -178,7 +186,17 @@ class _Verification:
         self._report.findings += judge_rows(self._settings, topic, table, number, tally)
         if name == SOURCE:
             buried = count(before(dead, ledger.offset + 1))
+            if DEAD_LETTERS.name in self._kept_since:  # the topic forgets them, too
+                buried = max(buried, ledger.dead)
             self._report.findings += judge_dead(self._settings, number, ledger.dead, buried)
+
+    async def _first_kept(self, name: str, table: str, number: int, end: int) -> int:
+        """Return the offset from which on the table has all rows: before, it may forget them."""
+        since = self._kept_since.get(table)
+        if since is None:
+            return 0
+        kept = await self._log.first_since(self._settings.topic(name), number, since)
+        return end if kept is None else kept
 
     async def _windows(
         self, name: str, number: int, begin: int, end: int

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,10 +17,11 @@ from msgspec.msgpack import decode, encode
 from msgspec.structs import replace
 from orchestra import await_lag
 from the_line import TheLine, await_account, the_line
-from workload import LATER, touches
+from workload import DAY, LATER, touches
 
 from schemas.records import Fact
-from sinks.migrations import migrate
+from sinks.deployment import Deployment
+from sinks.migrations import kept_since, migrate
 from sinks.tables import FACTS
 from sinks.warehouse import Warehouse, open_warehouse
 from streams.broken import broken_records
@@ -27,6 +29,7 @@ from streams.cli.demo import await_sink
 from streams.embedded import EmbeddedBroker
 from streams.metrics import SinkMetrics
 from streams.rows import LEDGER_KEY, Ledger
+from streams.sink_buffer import SinkBuffer
 from streams.sink_check import RowCheck
 
 HERE = TP("facts", 0)
@@ -97,6 +100,37 @@ def test_the_ledger_names_what_is_missing_doubled_or_skipped(line: TheLine, seed
         ("1 rows of facts are of no record", "facts", strange),
     }
     assert all(f["cure"] for f in wrong["findings"])
+
+
+@pytest.mark.kafka
+def test_what_a_table_may_forget_is_not_missed(line: TheLine, seed: int) -> None:
+    """Rows that went when they might are nothing wrong; one that went too early is."""
+    recent = int(time.time() * 1000) - 20 * DAY
+    line.publish(touches(seed, 500))  # of 2023
+    line.publish(touches(seed + 1, 100, start=recent, span=10 * DAY))
+    with line.worker() as worker, line.sink(keep_days="touchpoints=90,dead_letters=90") as sink:
+        sink.wait_ready()
+        await_lag(line)
+        await_sink(worker, sink)
+    with tables(line) as warehouse:
+        warehouse.execute("OPTIMIZE TABLE touchpoints FINAL")
+        ((left, lost),) = warehouse.query(
+            "SELECT count(), min(offset) FROM touchpoints FINAL WHERE partition = 0"
+        )
+    assert left < 100
+    code, found = verify(line)
+    assert (code, found["findings"]) == (0, [])
+    assert sum(r["records"] for r in found["rows"] if r["topic"].endswith("touchpoints")) == 100
+
+    with tables(line) as warehouse:
+        warehouse.execute(
+            "ALTER TABLE touchpoints DELETE WHERE partition = 0 "
+            f"AND touchpoints.offset = {lost} SETTINGS mutations_sync = 2"
+        )
+    code, found = verify(line)
+    (finding,) = found["findings"]
+    assert finding["what"] == "1 records have no row in touchpoints"
+    assert finding["offsets"] == str(lost)
 
 
 def test_the_ledger_on_a_broker_that_does_not_tell_its_ends(tmp_path: Path, seed: int) -> None:
@@ -186,3 +220,30 @@ def test_the_sink_sees_rows_that_are_gone_or_too_many(tmp_path: Path) -> None:
         assert told() == (0, 0)
         check.forget()
         assert told() == (None, None)
+
+
+def test_the_sink_does_not_miss_what_its_table_forgets(tmp_path: Path) -> None:
+    """A log that is older than the table keeps goes in, and away again, without an alert."""
+    metrics, now = SinkMetrics(), int(time.time() * 1000)
+    with closing(open_warehouse(f"chdb://{tmp_path}/tables")) as warehouse:
+        migrate(warehouse, Deployment(keep_days={"facts": 90}))
+        assert kept_since(warehouse, now) == {"facts": now - 89 * DAY}
+
+        async def commit(_offsets: dict[TP, int]) -> bool:
+            return True
+
+        async def fill() -> None:
+            buffer = SinkBuffer(FACTS, warehouse, commit, metrics)
+            buffer.check.kept_since = now - 89 * DAY
+            times = [now - 400 * DAY] * 3 + [now - DAY] * 2
+            rows = [FACTS.row(("facts", 0, n, at), FACT) for n, at in enumerate(times)]
+            await buffer.add(HERE, rows, 0, 5)
+            await buffer.flush()
+            warehouse.execute("OPTIMIZE TABLE facts FINAL")
+            await buffer.check.look()
+
+        asyncio.run(fill())
+        assert warehouse.query("SELECT count() FROM facts FINAL") == [(2,)]
+    labels = {"topic": "facts", "partition": "0"}
+    assert metrics.registry.get_sample_value("touchline_sink_missing_rows", labels) == 0
+    assert metrics.registry.get_sample_value("touchline_sink_extra_rows", labels) == 0
