@@ -1,15 +1,21 @@
 """The live aggregates of a partition: sums by minute and day over *blocks* of its touches.
 
 A block is a run of consecutive touches. Its rows are upserts: the sums of one window over this
-block, whole. When it has ``CELLS_AT_MOST`` cells the next touch begins a new one, and what it wrote
-is final. So a partition keeps no more than one block, however many windows and values there are; a
-late event of an old day adds to today's block; and the same log always gives the same rows, however
-it is cut into batches. The figures of a window are the sums over its blocks and partitions.
+block, whole. When its days have ``CELLS_AT_MOST`` cells the next touch begins a new one, and what
+it wrote is final. So a partition keeps no more than one block, however many windows and values
+there are; a late event of an old day adds to today's block; and the same log always gives the same
+rows, however it is cut into batches. The figures of a window are the sums over its blocks and
+partitions.
 
-Of minutes only the last one can still change, so a block drops the others at once.
+Of minutes only the last one can still change, so a block drops the others at once. What counts in
+a minute counts in a day, too, so the minute never has more cells than the days.
+
+Touches that count in the same places are gathered before they are added to the cells. Most touches
+of a batch are like many others; and where touches are so few that each has a minute of its own, its
+row needs no cells at all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from schemas.aggregates import Block, Cell, Contribution, Place, Window
 from schemas.records import Aggregate
@@ -18,115 +24,111 @@ CELLS_AT_MOST = 512
 DIMENSIONS = ("channel", "campaign", "stage", "segment")
 
 _TOUCHES, _PEOPLE, _NEW, _ORDERS, _REVENUE = range(5)
-
-
-class _Pending:
-    """Touches alike in where they count, gathered before they are added to the cells.
-
-    Most touches of a batch are like many others, so this is what makes them cheap.
-    """
-
-    __slots__ = ("last", "new", "orders", "revenue_minor", "touches")
-
-    def __init__(self) -> None:
-        self.touches = self.new = self.orders = self.revenue_minor = self.last = 0
+_LAST = _PEOPLE
+"""Gathered touches know the number of the last one; how many people they are is in the place."""
+_OF_ONE = ("all", *DIMENSIONS)
+_BITS = tuple(tuple(place >> bit & 1 for bit in range(5)) for place in range(32))
 
 
 class Aggregates:
-    """The block in hand, and the rows that its touches have changed.
+    """The block in hand, and the rows that its touches change.
 
     Args:
         block: As it was left; the aggregates own it from now on.
         currency: ISO 4217, of the revenue from now on.
 
     Attributes:
-        block: As it is now; whole after :meth:`take`.
+        block: As it is now.
     """
 
     def __init__(self, block: Block, currency: str) -> None:
         self.block = block
         self._currency = currency
-        self._taken = block.counted
-        self._pending: dict[Place, _Pending] = {}
-        self._closed: list[Aggregate] = []
+        self._in_minute: dict[Place, Cell] = {}
+        self._on_days: dict[int, dict[Place, Cell]] = {}
+        self._rows: list[Aggregate] = []
         if block.currency != currency:
             self._begin()
 
-    def add(self, touch: Contribution) -> None:
-        """Add a touch to the sums of its minute and its day."""
-        block = self.block
-        if touch.minute != block.minute or block.cells >= CELLS_AT_MOST:
-            self._turn(touch.minute)
-        pending = self._pending.get(touch.place)
-        if pending is None:
-            pending = self._pending[touch.place] = _Pending()
-            self._open(touch.place)
-        block.counted = pending.last = block.counted + 1
-        pending.touches += 1
-        if touch.new or touch.orders or touch.revenue_minor:
-            pending.new += touch.new
-            pending.orders += touch.orders
-            pending.revenue_minor += touch.revenue_minor
-
-    def take(self) -> dict[str, Aggregate]:
-        """Return the rows that changed since the last call, by key, each as it is now."""
+    def add(self, touches: Iterable[Contribution]) -> dict[str, Aggregate]:
+        """Add a batch of touches; return the rows that changed, by key, each as it is now."""
+        block, in_minute, on_days = self.block, self._in_minute, self._on_days
+        for touch in touches:
+            if touch.minute != block.minute or block.cells >= CELLS_AT_MOST:
+                self._turn(touch.minute)
+            block.counted += 1
+            minute = in_minute.get(touch.in_minute)
+            if minute is None:
+                minute = in_minute[touch.in_minute] = [0] * 5
+            alike = on_days.get(touch.day)
+            if alike is None:
+                alike = on_days[touch.day] = {}
+            day = alike.get(touch.in_day)
+            if day is None:
+                day = alike[touch.in_day] = [0] * 5
+                self._open(touch.day, touch.in_day)
+            minute[_TOUCHES] += 1
+            day[_TOUCHES] += 1
+            minute[_LAST] = day[_LAST] = block.counted
+            if touch.new or touch.orders or touch.revenue_minor:
+                for sums in (minute, day):
+                    sums[_NEW] += touch.new
+                    sums[_ORDERS] += touch.orders
+                    sums[_REVENUE] += touch.revenue_minor
         self._settle()
-        rows, self._closed = [*self._closed, *self._changed()], []
-        self._taken = self.block.counted
+        rows, self._rows = self._rows, []
         return {row.key: row for row in rows}
-
-    def _changed(self) -> Iterator[Aggregate]:
-        block = self.block
-        if block.in_minute is not None and block.in_minute.version > self._taken:
-            yield _row(block, "minute", block.minute, block.in_minute)
-        for start, window in block.days.items():
-            if window.version > self._taken:
-                yield _row(block, "day", start, window)
 
     def _turn(self, minute: int) -> None:
         """Go on to another minute, or to another block if this one is full."""
-        self._settle()
         block = self.block
-        if minute > block.minute and block.in_minute is not None:
-            if block.in_minute.version > self._taken:
-                self._closed.append(_row(block, "minute", block.minute, block.in_minute))
-            block.cells -= len(block.in_minute)
-            block.in_minute = None
         # A clock that was set back must not open a minute twice in one block.
         if minute < block.minute or block.cells >= CELLS_AT_MOST:
             self._begin()
-        block.minute, block.in_minute = minute, _empty()
-        block.cells += 1
+        else:
+            self._settle_minute()
+        block.minute, block.in_minute = minute, None
 
     def _begin(self) -> None:
         """Close the block, and begin the next."""
-        self._closed += self._changed()
+        self._settle()
         block = self.block
         block.first, block.currency = block.counted, self._currency
         block.minute, block.in_minute, block.days, block.cells = -1, None, {}, 0
 
-    def _open(self, place: Place) -> None:
+    def _open(self, start: int, place: Place) -> None:
         """Make the cells of a place, so that the block knows at once how many it has."""
         block = self.block
-        day = block.days.get(place[0])
+        day = block.days.get(start)
         if day is None:
-            day = block.days[place[0]] = _empty()
+            day = block.days[start] = _empty()
             block.cells += 1
-        for window in (block.in_minute, day):
-            if window is not None:
-                for cells, value in zip(_by_value(window), place[1:5], strict=True):
-                    if value not in cells:
-                        cells[value] = [0] * 5
-                        block.cells += 1
+        block.cells += _make_cells(day, place)
 
     def _settle(self) -> None:
-        """Add what is pending to the cells."""
-        block, gathered = self.block, self._pending
-        for place, pending in gathered.items():
-            for window, fresh in ((block.in_minute, place[5]), (block.days[place[0]], place[6])):
-                if window is not None:
-                    _add(window, place, pending, fresh)
-        gathered.clear()
+        """Add what is gathered to the cells, and write the rows that it changes."""
+        self._settle_minute(kept=True)
+        block = self.block
+        for start, alike in self._on_days.items():
+            _add(block.days[start], alike)
+            self._rows.append(_row(block, "day", start, block.days[start]))
+        self._on_days.clear()
+
+    def _settle_minute(self, *, kept: bool = False) -> None:
+        """Write the row of the minute; its cells are made only if it is ``kept`` or they are."""
+        block, alike = self.block, self._in_minute
+        if not alike:
+            return
+        if block.in_minute is None and not kept and len(alike) == 1:
+            ((place, sums),) = alike.items()
+            self._rows.append(_row_of_one(block, place, sums))
+        else:
+            window = block.in_minute = block.in_minute or _empty()
+            for place in alike:
+                _make_cells(window, place)
+            _add(window, alike)
+            self._rows.append(_row(block, "minute", block.minute, window))
+        alike.clear()
 
 
 def _empty() -> Window:
@@ -137,23 +139,36 @@ def _by_value(window: Window) -> tuple[dict[str, Cell], ...]:
     return window.channels, window.campaigns, window.stages, window.segments
 
 
-def _add(window: Window, place: Place, pending: _Pending, fresh: int) -> None:
-    """Add touches alike to the five cells of their values."""
-    _, channel, campaign, stage, segment, *_ = place
-    cells = (
-        window.total,
-        window.channels[channel],
-        window.campaigns[campaign],
-        window.stages[stage],
-        window.segments[segment],
-    )
-    for bit, cell in enumerate(cells):
-        cell[_TOUCHES] += pending.touches
-        cell[_PEOPLE] += pending.touches * (fresh >> bit & 1)
-        cell[_NEW] += pending.new
-        cell[_ORDERS] += pending.orders
-        cell[_REVENUE] += pending.revenue_minor
-    window.version = max(window.version, pending.last)
+def _make_cells(window: Window, place: Place) -> int:
+    """Make the cells that the values of a place lack; return how many they are."""
+    made = 0
+    for cells, value in zip(_by_value(window), place[1:], strict=True):
+        if value not in cells:
+            cells[value] = [0] * 5
+            made += 1
+    return made
+
+
+def _add(window: Window, alike: dict[Place, Cell]) -> None:
+    """Add gathered touches, each to the five cells of their values."""
+    for place, (touches, last, new, orders, revenue_minor) in alike.items():
+        fresh, channel, campaign, stage, segment = place
+        cells = (
+            window.total,
+            window.channels[channel],
+            window.campaigns[campaign],
+            window.stages[stage],
+            window.segments[segment],
+        )
+        for cell, bit in zip(cells, _BITS[fresh], strict=True):
+            cell[_TOUCHES] += touches
+            cell[_PEOPLE] += touches * bit
+        if new or orders or revenue_minor:
+            for cell in cells:
+                cell[_NEW] += new
+                cell[_ORDERS] += orders
+                cell[_REVENUE] += revenue_minor
+        window.version = max(window.version, last)
 
 
 def _row(block: Block, grain: str, start: int, window: Window) -> Aggregate:
@@ -167,4 +182,15 @@ def _row(block: Block, grain: str, start: int, window: Window) -> Aggregate:
     return Aggregate(
         block.first, grain, start, window.version, block.currency,
         dimensions, values, touches, people, new, orders, revenue,
+    )  # fmt: skip
+
+
+def _row_of_one(block: Block, place: Place, sums: Cell) -> Aggregate:
+    """Return the row of a minute in which all touches count in one place."""
+    fresh, *values = place
+    touches, last, new, orders, revenue = sums
+    people = [touches * bit for bit in _BITS[fresh]]
+    return Aggregate(
+        block.first, "minute", block.minute, last, block.currency, [*_OF_ONE], ["", *values],
+        [touches] * 5, people, [new] * 5, [orders] * 5, [revenue] * 5,
     )  # fmt: skip

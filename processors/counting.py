@@ -12,10 +12,7 @@ campaigns of a window, and on days at most ``DAYS_AT_MOST`` back; touches beyond
 all the same.
 """
 
-from functools import lru_cache
-
 from processors.draft import Draft
-from processors.zones import QUARTER
 from schemas.aggregates import Contribution
 from schemas.profile import Counted, Profile
 from schemas.records import NOT_TOUCHES, Touchpoint
@@ -49,26 +46,29 @@ def count(draft: Draft, before: Profile, touchpoint: Touchpoint) -> Contribution
     at, channel, campaign = draft.at, touchpoint.channel, touchpoint.campaign
     if len(channel) + len(campaign) > LONGEST_VALUE:
         channel, campaign = _bounded(channel), _bounded(campaign)
-    stage, segment = profile.aipl, profile.segment
+    values = channel, campaign, profile.aipl, profile.segment
     minute = at // MINUTE
     if known is None or known.start < minute:
-        profile.minute = _first(minute, channel, campaign, stage, segment)
-        in_minute = _EVERY
+        profile.minute = _first(minute, *values)
+        fresh = _EVERY
     else:
         minute = known.start  # a clock that was set back does not bring a minute back
-        in_minute = 0
-        joined = _joined(known, channel, campaign, stage, segment)
+        fresh = 0
+        joined = _joined(known, *values)
         if joined is not None:
-            in_minute, profile.minute = joined
+            fresh, profile.minute = joined
+    in_minute = fresh, *values
     occurred_at = touchpoint.occurred_at
     occurred_at = min(occurred_at, at)  # nothing occurs after the log has it
-    day = draft.playbook.calendar[occurred_at // QUARTER]
-    in_day = 0
+    day, _ = draft.playbook.calendar.day(occurred_at)
+    fresh = 0
     if at - occurred_at <= _DAYS:
-        in_day = _count_day(draft, day // MINUTE, channel, campaign, stage, segment)
+        fresh = _count_day(draft, day // MINUTE, *values)
     return Contribution(
         minute * MINUTE,
-        (day, channel, campaign, stage, segment, in_minute, in_day),
+        in_minute,
+        day,
+        (fresh, *values),
         1 if known is None else 0,
         profile.frequency - before.frequency,
         profile.monetary_minor - before.monetary_minor,
@@ -84,9 +84,8 @@ def _bounded(value: str) -> str:
     return value if len(value) <= LONGEST_VALUE else TOO_LONG
 
 
-@lru_cache(maxsize=4096)
 def _first(start: int, channel: str, campaign: str, stage: str, segment: str) -> Counted:
-    """Return what is known after the first touch of a window; people who came alike share it."""
+    """Return what is known after the first touch of a window."""
     return Counted(start, (channel,), (campaign,), _STAGE[stage], _SEGMENT[segment])
 
 
@@ -107,7 +106,7 @@ def _count_day(
         draft.profile.days = (added,)
         return _EVERY
     reach = min(draft.playbook.lateness, _DAYS)
-    oldest = draft.playbook.calendar[max(draft.at - reach, 0) // QUARTER] // MINUTE
+    oldest = draft.playbook.calendar.day(max(draft.at - reach, 0))[0] // MINUTE
     draft.profile.days = (*[day for day in days if day.start >= oldest], added)
     return _EVERY
 

@@ -8,19 +8,14 @@ are in the order of events: by time, and where times are equal by arrival.
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import lru_cache, reduce
-from itertools import pairwise
+from functools import reduce
 from operator import or_
-from zoneinfo import ZoneInfo
 
 from processors.checks import Matches, compile_where
-from processors.windows import DAY
-from processors.zones import instant, local
+from processors.zones import Calendar
 from schemas.playbook import FunnelSpec, PlaybookSpec
 from schemas.playbook.funnels import condition_key
 from schemas.records import Touchpoint
-from schemas.timezones import load_zone
 
 Mark = tuple[int, int, int]
 
@@ -50,7 +45,7 @@ class Funnel:
         window: Milliseconds from the first step to the last, inclusive.
         first: Whether only a person's first entry counts.
         lateness: Of the playbook, in milliseconds.
-        zone: In which its days begin and end.
+        calendar: Its days.
         tests: By kind of event, the conditions that it may meet, each with its bit.
         bits: By step, the bit of its condition.
         enters: The bit of the first step if nothing else has it, else 0.
@@ -66,7 +61,7 @@ class Funnel:
     window: int
     first: bool
     lateness: int
-    zone: ZoneInfo
+    calendar: Calendar
     tests: Mapping[str, tuple[tuple[Matches | None, int], ...]]
     bits: tuple[int, ...]
     enters: int
@@ -81,14 +76,6 @@ class Funnel:
             if matches is None or matches(touchpoint):
                 mask |= bit
         return mask
-
-    def day(self, at: int) -> tuple[int, int]:
-        """Return the begin and the end, exclusive, of the day of an instant."""
-        days = _days(self.zone, at // DAY)
-        for day in days:
-            if at < day[1]:
-                return day
-        return days[-1]
 
     def attempt(
         self, marks: Sequence[Mark], begin: int, end: int, only: int | None = None
@@ -136,22 +123,13 @@ class Funnel:
         return best
 
 
-@lru_cache(maxsize=4096)
-def _days(zone: ZoneInfo, number: int) -> tuple[tuple[int, int], ...]:
-    """Return begin and end of the local days that a day of UTC, counted from 1970, meets."""
-    date = local(number * DAY, zone).date()
-    begins = [instant(date + timedelta(days=n), 0, zone) for n in range(4)]
-    return tuple(pairwise(begins))
-
-
 def _rank(attempt: tuple[int, ...]) -> tuple[int, int]:
     return len(attempt), attempt[0] if attempt else -1
 
 
-def compile_funnels(spec: PlaybookSpec) -> dict[str, Funnel]:
+def compile_funnels(spec: PlaybookSpec, calendar: Calendar) -> dict[str, Funnel]:
     """Return the playbook's funnels by their definition; two that count the same are one."""
-    zone = load_zone(spec.timezone)
-    compiled = (_compile(each, spec, zone) for each in spec.funnels)
+    compiled = (_compile(each, spec, calendar) for each in spec.funnels)
     return {each.definition: each for each in compiled}
 
 
@@ -164,7 +142,7 @@ def funnels_by_kind(funnels: Mapping[str, Funnel]) -> dict[str, tuple[Funnel, ..
     return found
 
 
-def _compile(spec: FunnelSpec, playbook: PlaybookSpec, zone: ZoneInfo) -> Funnel:
+def _compile(spec: FunnelSpec, playbook: PlaybookSpec, calendar: Calendar) -> Funnel:
     bits: dict[str, int] = {}
     tests: dict[str, tuple[tuple[Matches | None, int], ...]] = {}
     for each in (*spec.steps, *spec.exclusions):
@@ -185,7 +163,7 @@ def _compile(spec: FunnelSpec, playbook: PlaybookSpec, zone: ZoneInfo) -> Funnel
         window=spec.window,
         first=spec.entry == "first",
         lateness=playbook.lateness,
-        zone=zone,
+        calendar=calendar,
         tests=tests,
         bits=tuple(used[: len(spec.steps)]),
         enters=used[0] if used[0] not in used[1:] else 0,

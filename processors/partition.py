@@ -16,7 +16,7 @@ from processors.due_index import DueIndex, DueTimes
 from processors.fold import fire, fold
 from processors.playbook import Playbook
 from processors.timers import next_due, timers
-from schemas.aggregates import Block
+from schemas.aggregates import Block, Contribution
 from schemas.profile import Profile
 from schemas.records import Action, Aggregate, Fact, Progress, Touchpoint
 
@@ -136,7 +136,7 @@ class Partition:
                 ahead of their profiles.
         """
         effects = Effects()
-        add = self.aggregates.add
+        touches: list[Contribution] = []
         for index, (touchpoint, at) in enumerate(batch):
             self.clock = max(at, self.clock)
             user_id = touchpoint.user_id
@@ -152,11 +152,11 @@ class Partition:
                 self.counts.people += 1
             self._count(outcome)
             if outcome.touch is not None and index >= counted:
-                add(outcome.touch)
+                touches.append(outcome.touch)
             self._keep(user_id, outcome, effects)
             self._schedule(user_id, outcome.profile)
         self._fire_due(effects)
-        effects.aggregates = self.aggregates.take()
+        effects.aggregates = self.aggregates.add(touches)
         return effects
 
     def advance(self, now: int) -> Effects:

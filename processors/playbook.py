@@ -59,7 +59,7 @@ class Playbook:
         earning: Kinds of events that may change points.
         funnels: Funnels by their definition.
         funnels_by_kind: Those that a kind of event may move.
-        calendar: The begin of each day in the playbook's time zone.
+        calendar: The days of the playbook's time zone.
     """
 
     name: str
@@ -106,7 +106,8 @@ def compile_playbook(spec: PlaybookSpec) -> Playbook:
     edges = tuple(sop for sop in sops.values() if not sop.kinds)
     means = spec.rfm.means
     judged, given = compile_rules(spec), _built_in(spec)
-    funnels = compile_funnels(spec)
+    calendar = Calendar(spec.timezone)
+    funnels = compile_funnels(spec, calendar)
     asked = [
         *(each for rule in judged.values() for each in rule.conditions),
         *(each for sop in sops.values() for each in sop.conditions()),
@@ -140,7 +141,7 @@ def compile_playbook(spec: PlaybookSpec) -> Playbook:
         earning=frozenset(given["stage:tier"]),
         funnels=funnels,
         funnels_by_kind=funnels_by_kind(funnels),
-        calendar=Calendar(spec.timezone),
+        calendar=calendar,
     )
 
 

@@ -21,6 +21,7 @@ EVENTS_AT_MOST = 128
 _LONGEST_DAY = 48 * 3_600_000
 """More than the length of any local day, clock changes included."""
 _TIE_BITS = 32
+_BEFORE_ALL = Walk()
 
 Days = dict[int, tuple[int, ...]]
 
@@ -35,7 +36,7 @@ def walk_on(draft: Draft, touchpoint: Touchpoint) -> None:
 
 def _walk(draft: Draft, funnel: Funnel, mark: Mark) -> None:
     profile, (at, mask, _) = draft.profile, mark
-    walk = profile.walks.get(funnel.definition, Walk())
+    walk = profile.walks.get(funnel.definition, _BEFORE_ALL)
     if mask == funnel.enters and not funnel.first and walk.marks and walk.marks[-1][0] < at:
         _enter_again(draft, funnel, walk, mark)
         return
@@ -45,7 +46,7 @@ def _walk(draft: Draft, funnel: Funnel, mark: Mark) -> None:
     if _repeats(walk.marks, place, mark):
         return
     if at - funnel.window - _LONGEST_DAY < walk.floor or at < walk.sealed:
-        _say(draft, funnel, funnel.day(at)[0], (), exact=False)
+        _say(draft, funnel, funnel.calendar.day(at)[0], (), exact=False)
     marks = walk.marks
     if at >= walk.floor:
         marks = (*marks[:place], mark, *marks[place:])
@@ -74,12 +75,12 @@ def _enter_again(draft: Draft, funnel: Funnel, walk: Walk, mark: Mark) -> None:
     It changes no other day, and its own only if no entry of that day has come farther.
     """
     (at, _, _), days, best = mark, walk.days, walk.best
-    day, _ = funnel.day(at)
+    day, _ = funnel.calendar.day(at)
     last, times = days[-1] if days else (-1, ())
     if last != day or len(times) == 1:
-        known = dict(days)
         days = (*(days[:-1] if last == day else days), (day, (at,)))
-        if best is None or len(known[best]) == 1:
+        # The best day is the last one, unless another has come farther than an entry.
+        if best is None or (best == last and len(times) == 1):
             best = day
             _say(draft, funnel, 0, (at,), best=True)
         _say(draft, funnel, day, (at,))
@@ -104,9 +105,9 @@ def _of_first_entry(
     """Return the attempt of the one entry, and nothing for the day of the one that was before."""
     found: Days = {}
     if walk.entered is not None and walk.entered != entered:
-        found[funnel.day(walk.entered)[0]] = ()
+        found[funnel.calendar.day(walk.entered)[0]] = ()
     if entered is not None and entered >= walk.floor:
-        begin, end = funnel.day(entered)
+        begin, end = funnel.calendar.day(entered)
         place = bisect_left(marks, (entered,))
         while not marks[place][1] & funnel.bits[0]:
             place += 1
@@ -119,41 +120,54 @@ def _of_days(
 ) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Yield the best attempt of each day of entry that the event can change, where it is sure."""
     at, mask, _ = mark
-    if mask == funnel.enters and marks[-1:] == (mark,):
-        begin, _ = funnel.day(at)
-        if begin >= floor and len(known.get(begin, ())) < 2:  # noqa: PLR2004 - an entry is one step
-            yield begin, (at,)
+    if marks[-1:] == (mark,):
+        yield from _of_days_before(funnel, marks, floor, mark, known)
         return
     reach = 0 if mask == funnel.enters else funnel.window
-    behind_all = marks[-1:] == (mark,)
     begin = end = -1
     for place in range(bisect_left(marks, (at - reach,)), len(marks)):
         entry, bits, _ = marks[place]
         if entry > at:
             break
         if bits & funnel.bits[0] and not begin <= entry < end:
-            begin, end = funnel.day(entry)
-            if begin < floor:
-                continue
-            if not behind_all or _betters(funnel, mark, marks[place:], known.get(begin, ()), end):
+            begin, end = funnel.calendar.day(entry)
+            if begin >= floor:
                 yield begin, _times(marks, funnel.attempt(marks, begin, end))
 
 
-def _betters(
-    funnel: Funnel, mark: Mark, marks: tuple[Mark, ...], times: tuple[int, ...], end: int
-) -> bool:
-    """Tell whether an event behind all others can better the attempt of a day of entry.
-
-    It can only be the last step of a better one: one step farther, or as far with a later entry.
-    """
+def _of_days_before(
+    funnel: Funnel, marks: tuple[Mark, ...], floor: int, mark: Mark, known: Days
+) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Yield the same for an event behind all others: it can only be the last step of an attempt."""
     at, mask, _ = mark
-    steps, reached = funnel.taken_by[mask], len(times)
-    if reached in steps:
-        return True
-    if reached <= 1:
-        return bool(mask & funnel.bits[0]) and at < end
-    later = ((entry, bits) for entry, bits, _ in marks if times[0] < entry < end)
-    return reached - 1 in steps and any(bits & funnel.bits[0] for _, bits in later)
+    steps = funnel.taken_by[mask]
+    today, tomorrow = funnel.calendar.day(at)
+    if mask & funnel.bits[0] and today >= floor and len(known.get(today, ())) <= 1:
+        yield today, _times(marks, funnel.attempt(marks, today, tomorrow))
+    for day, times in known.items():
+        reached = len(times)
+        if day < floor or times[0] < at - funnel.window - _LONGEST_DAY:
+            continue
+        if reached in steps and not funnel.excluded:
+            # Without exclusions nothing has ended the attempt, and no other has come as far.
+            if at - times[0] <= funnel.window:
+                yield day, (*times, at)
+        elif reached in steps or reached - 1 in steps:
+            _, end = funnel.calendar.day(day)
+            if reached in steps or _entered_again(funnel, marks, times[0], end):
+                yield day, _times(marks, funnel.attempt(marks, day, end))
+
+
+def _entered_again(funnel: Funnel, marks: tuple[Mark, ...], after: int, end: int) -> bool:
+    """Tell whether another entry follows on the same day, which may come as far and count."""
+    first = funnel.bits[0]
+    for place in range(bisect_left(marks, (after + 1,)), len(marks)):
+        at, bits, _ = marks[place]
+        if at >= end:
+            break
+        if bits & first:
+            return True
+    return False
 
 
 def _times(marks: tuple[Mark, ...], places: tuple[int, ...]) -> tuple[int, ...]:
@@ -264,7 +278,7 @@ def _thinned(
         at = mark[0]
         if mark[1] == following[1] == funnel.enters and following[0] < until:
             if not begin <= at < end:
-                begin, end = funnel.day(at)
+                begin, end = funnel.calendar.day(at)
             if following[0] < end:
                 sealed = max(sealed, following[0] + 1)
                 continue

@@ -8,6 +8,7 @@ section 3.3.5, and what ``zoneinfo`` does with ``fold=0``.
 import re
 from calendar import isleap
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from schemas.profile import Profile
@@ -17,9 +18,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _DAY = re.compile(r"(?:[0-9]{4}-)?([0-9]{2})-([0-9]{2})")
 _LEAP_YEAR = 2000
-QUARTER = 900_000
-"""Milliseconds: every offset from UTC since 1972 is a multiple of it, so no day begins within."""
-_QUARTERS_KEPT = 4096
+_DAY_OF_UTC = 86_400_000
+_DAYS_KEPT = 4096
 
 
 def zone_of(profile: Profile, default: str) -> ZoneInfo:
@@ -95,21 +95,33 @@ def days_later(at: int, days: int, minute: int, zone: ZoneInfo) -> int:
     return instant(local(at, zone).date() + timedelta(days=days), minute, zone)
 
 
-class Calendar(dict[int, int]):
-    """The begin of the local day, in milliseconds, by the quarter of an hour since 1970 UTC.
+class Calendar:
+    """The local days of a time zone.
 
     Args:
         timezone: IANA name.
     """
 
     def __init__(self, timezone: str) -> None:
-        super().__init__()
         self._zone = load_zone(timezone)
+        self._days: dict[int, tuple[tuple[int, int], ...]] = {}
 
-    def __missing__(self, quarter: int) -> int:
-        """Work it out, and keep it while there are not too many."""
-        if len(self) >= _QUARTERS_KEPT:
-            self.clear()
-        day = local(quarter * QUARTER, self._zone).date()
-        self[quarter] = begin = instant(day, 0, self._zone)
-        return begin
+    def day(self, at: int) -> tuple[int, int]:
+        """Return the begin and the end, exclusive, of the day of an instant, in milliseconds."""
+        number = at // _DAY_OF_UTC
+        days = self._days.get(number)
+        if days is None:
+            days = self._meeting(number)
+        for day in days:
+            if at < day[1]:
+                return day
+        return days[-1]
+
+    def _meeting(self, number: int) -> tuple[tuple[int, int], ...]:
+        """Work out the local days that a day of UTC, counted from 1970, meets; keep them."""
+        first = local(number * _DAY_OF_UTC, self._zone).date()
+        begins = [instant(first + timedelta(days=n), 0, self._zone) for n in range(4)]
+        if len(self._days) >= _DAYS_KEPT:
+            self._days.clear()
+        self._days[number] = days = tuple(pairwise(begins))
+        return days

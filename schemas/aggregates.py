@@ -9,10 +9,9 @@ Cell = list[int]
 """Touches, people, new people, orders and revenue in minor units: the sums of one value."""
 
 
-Place = tuple[int, str, str, str, str, int, int]
-"""Where a touch counts: the begin of its day in milliseconds; its channel, campaign, stage and
-segment; and to which of these its person is new in the minute and in the day, a bit each (all
-touches first)."""
+Place = tuple[int, str, str, str, str]
+"""Where a touch counts in a window: to which of these its person is new, a bit each (all touches
+first); its channel, campaign, stage and segment."""
 
 
 class Contribution(msgspec.Struct, frozen=True, gc=False):
@@ -20,14 +19,18 @@ class Contribution(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         minute: Begin of the minute of stream time, in milliseconds.
-        place: Where else it counts.
+        in_minute: Where it counts in that minute.
+        day: Begin of the day of business time, in milliseconds.
+        in_day: Where it counts on that day.
         new: 1 for the first touch of the person, else 0.
         orders: Change in the number of orders that count.
         revenue_minor: Change of the person's monetary value.
     """
 
     minute: int
-    place: Place
+    in_minute: Place
+    day: int
+    in_day: Place
     new: int
     orders: int
     revenue_minor: int
@@ -70,7 +73,7 @@ class Block(msgspec.Struct, array_like=True):
         minute: Begin of the last minute, in milliseconds; -1 at the begin of a block.
         in_minute: The sums of that minute; None at the begin of a block.
         days: The sums of its days, by their begin in milliseconds.
-        cells: How many cells these windows have.
+        cells: How many cells the windows of its days have.
     """
 
     counted: int = 0
