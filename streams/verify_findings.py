@@ -6,6 +6,7 @@ from streams.log_places import Bits, LogReader, between, count, named
 from streams.rows import Ledger
 from streams.settings import Settings
 from streams.verify_rows import RowTally
+from streams.verify_upserts import UpsertTally
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def judge_dead(settings: Settings, partition: int, counted: int, buried: int) ->
 
 
 def judge_rows(
-    settings: Settings, topic: str, table: str, partition: int, tally: RowTally
+    settings: Settings, topic: str, table: str, partition: int, tally: RowTally | UpsertTally
 ) -> list[Finding]:
     """Return which rows are missing, doubled or of no record, and the cure of each."""
 
@@ -107,7 +108,9 @@ def judge_rows(
         *found(
             tally.strange,
             f"rows of {table} are of no record",
-            f"written by hand, or {topic} was made anew: {delete}",
+            f"written by hand, or {topic} was made anew: {delete}"
+            # It stands in the place of the row that should be there.
+            + (f"; then {again}" if isinstance(tally, UpsertTally) else ""),
         ),
         *found(
             tally.doubled,

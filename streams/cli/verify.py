@@ -23,8 +23,9 @@ def verify(log_only: bool, as_json: bool, **flags: Any) -> None:
     """Hold log, accounts and warehouse against each other; exit 1 when something is wrong.
 
     Each record of touchpoints must be applied, a duplicate, late or a dead letter; each record of
-    each topic must have one row in ClickHouse, and each row a record. Reads the whole log, and
-    changes nothing; the line may run meanwhile. To be behind is not wrong: it says by how much.
+    each topic must have one row in ClickHouse, and each row a record; where records replace one
+    another, the newest of each key. Reads the whole log, and changes nothing; the line may run
+    meanwhile. To be behind is not wrong: it says by how much.
     """
     from streams.admin import await_listener  # noqa: PLC0415 - so that --help answers at once
     from streams.verify import verify as run  # noqa: PLC0415 - as above

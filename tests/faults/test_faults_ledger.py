@@ -72,6 +72,9 @@ def test_the_ledger_names_what_is_missing_doubled_or_skipped(line: TheLine, seed
     assert {(r["missing"], r["extra"]) for r in healthy["rows"]} == {(0, 0)}
     facts = sum(r["rows"] for r in healthy["rows"] if r["topic"] == "facts")
     assert facts == len(line.read("facts"))
+    for name in ("aggregates", "funnel-progress"):
+        rows = sum(r["rows"] for r in healthy["rows"] if r["topic"].endswith(name))
+        assert rows == len({(r.partition, r.key) for r in line.read(name)}) > 0
 
     line.publish(touches(seed + 1, 100, start=LATER))
     code, behind = verify(line, "--log-only")
@@ -88,6 +91,7 @@ def test_the_ledger_names_what_is_missing_doubled_or_skipped(line: TheLine, seed
 
     with tables(line) as warehouse:
         lost, doubled, strange = damage(warehouse)
+        older, newer = damage_upserts(warehouse)
     code, wrong = verify(line)
     assert code == 1
     found = {
@@ -98,6 +102,8 @@ def test_the_ledger_names_what_is_missing_doubled_or_skipped(line: TheLine, seed
         ("1 records have no row in touchpoints", "touchpoints", lost),
         ("1 places have several rows in facts", "facts", doubled),
         ("1 rows of facts are of no record", "facts", strange),
+        ("1 records have no row in aggregates", "aggregates", older),
+        ("1 rows of funnel_progress are of no record", "funnel-progress", newer),
     }
     assert all(f["cure"] for f in wrong["findings"])
 
@@ -182,6 +188,26 @@ def damage(warehouse: Warehouse) -> tuple[str, str, str]:
     warehouse.execute(copy.format("'somebody' AS user_id", doubled))
     warehouse.execute(copy.format("offset + 1000000 AS offset", last))
     return str(lost), str(doubled), str(last + 1_000_000)
+
+
+def damage_upserts(warehouse: Warehouse) -> tuple[str, str]:
+    """Put an older version in the place of a row, and one that never was in that of another."""
+    aggregate = "SELECT {} FROM aggregates FINAL WHERE partition = 2 ORDER BY start LIMIT 1"
+    ((older,),) = warehouse.query(aggregate.format("offset"))
+    copy = aggregate.format("* REPLACE (version - 1 AS version)")
+    warehouse.execute(f"CREATE TABLE kept ENGINE = Memory AS {copy}")
+    warehouse.execute(
+        f"ALTER TABLE aggregates DELETE WHERE partition = 2 AND aggregates.offset = {older} "
+        "SETTINGS mutations_sync = 2"
+    )
+    warehouse.execute("INSERT INTO aggregates SELECT * FROM kept")
+    warehouse.execute("DROP TABLE kept")
+    progress = "SELECT {} FROM funnel_progress FINAL WHERE partition = 3 ORDER BY offset LIMIT 1"
+    ((newer,),) = warehouse.query(progress.format("offset"))
+    warehouse.execute(
+        f"INSERT INTO funnel_progress {progress.format('* REPLACE (version + 1 AS version)')}"
+    )
+    return str(older), str(newer)
 
 
 def test_the_sink_sees_rows_that_are_gone_or_too_many(tmp_path: Path) -> None:
