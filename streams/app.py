@@ -47,6 +47,7 @@ def build_app(settings: Settings) -> App:
         await delivery.take(wanted)
         shards = await restore_shards(settings, playbook, wanted, applier.shards, stores)
         applier.take_over(shards)
+        stores.close_others(wanted)
         metrics.lag.clear()  # of partitions that others have now
         metrics.last_progress = time.monotonic()
         metrics.recovery.set(metrics.last_progress - started)
@@ -63,7 +64,8 @@ def build_app(settings: Settings) -> App:
         await delivery.stop()
         stores.close()
 
-    app = new_app(settings, settings.group, Hooks(restore, applier.give_back, stop))
+    hooks = Hooks(restore, applier.give_back, stop, kept=stores.kept)
+    app = new_app(settings, settings.group, hooks)
 
     # acks=False: Faust keeps no book of this topic; the applier commits each batch itself.
     @app.agent(app.topic(source, schema=BatchSchema(), acks=False))  # type: ignore[untyped-decorator]

@@ -8,6 +8,7 @@ from typing import Any
 import faust
 from faust.types import TP
 
+from streams.faust_assignor import Assignor
 from streams.faust_recovery import Restore, Tables
 from streams.faust_transport import Batch, Consumer, Transport, assert_versions
 from streams.settings import Settings
@@ -30,6 +31,8 @@ class Hooks:
     """After the last batch."""
     start: Callable[[], Awaitable[None]] | None = None
     """Before anything is consumed."""
+    kept: Callable[[], set[int]] = set
+    """When the group is joined: the partitions whose state is on this worker's disk already."""
 
 
 class App(faust.App):  # type: ignore[misc]
@@ -72,8 +75,14 @@ class App(faust.App):  # type: ignore[misc]
         return consumer
 
 
-def new_app(settings: Settings, group: str, hooks: Hooks) -> App:
+def new_app(settings: Settings, group: str, hooks: Hooks, standbys: int = 0) -> App:
     """Make the app; nothing connects before it is started.
+
+    Args:
+        settings: Of the process.
+        group: The consumer group that it joins.
+        hooks: What is ours to do.
+        standbys: How many other members keep a copy of each partition's state.
 
     Raises:
         RuntimeError: Faust is not the version that the overrides were written for.
@@ -92,6 +101,8 @@ def new_app(settings: Settings, group: str, hooks: Hooks) -> App:
         consumer_max_fetch_size=FETCH_BYTES,
         stream_buffer_maxsize=BUFFERED_BATCHES,
         stream_wait_empty=True,
+        table_standby_replicas=standbys,
+        PartitionAssignor=Assignor,
         TableManager=Tables,
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -31,6 +31,12 @@ class Stores:
         name = settings.instance or "worker"
         return Path(settings.data) / f"{settings.topic_prefix}{settings.group}" / name
 
+    def kept(self) -> set[int]:
+        """Return the partitions that have a folder here, from now or from earlier."""
+        if self._settings.store == "memory" or not self.folder.exists():
+            return set()
+        return {int(each.name) for each in self.folder.iterdir() if each.name.isdecimal()}
+
     def open(self, partition: int) -> Store:
         """Return the store of a partition, which is opened if it is not open yet.
 
