@@ -109,6 +109,8 @@ class DiskStore:
 
     def resume(self) -> int | None:
         """Return the changelog's offset to read on from; None for its beginning."""
+        if self._checkpoint is None and self._trail.read:
+            self.discard("filling it was broken off")
         self._begin(self._checkpoint)
         return None if self._checkpoint is None else self._checkpoint.resume
 

@@ -40,7 +40,6 @@ async def restore_shards(
         streams.store.StoreError: the disk cannot be used.
         aiokafka.errors.KafkaError: the broker did not answer, or the changelog was cut meanwhile.
     """
-    stores.close_others(partitions)
     if not partitions:
         return {}  # more workers than partitions: this one waits until another leaves
     topic = settings.topic("profiles-changelog")

@@ -196,6 +196,19 @@ def test_a_restart_reads_the_tail_only(folder: Path) -> None:
     store.close()
 
 
+def test_a_fill_that_was_broken_off_leaves_nothing(folder: Path) -> None:
+    """The partitions were given back meanwhile; what is read next may be another changelog."""
+    first, second = Changelog(b"a"), Changelog(b"b")
+    run(life(20), first, first.restore(MemoryStore(PLAYBOOK)))
+    run(life(5), second, second.restore(MemoryStore(PLAYBOOK)))
+    store = DiskStore(folder, "c/0", PLAYBOOK, 10)
+    assert store.resume() is None
+    store.load(first.records)
+    second.restore(store)
+    assert len(shown(store)) == 5
+    store.close()
+
+
 @pytest.mark.parametrize("kind", ["memory", "rocksdb"])
 def test_rows_that_belong_to_no_person_come_back(folder: Path, kind: str) -> None:
     """Settled or read, on a whole disk or an empty one: the last of each key, and no person."""
