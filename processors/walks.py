@@ -148,25 +148,30 @@ def _of_days_before(
         reached = len(times)
         if day < floor or times[0] < at - funnel.window - _LONGEST_DAY:
             continue
-        if reached in steps and not funnel.excluded:
+        grows = reached in steps and at - times[0] <= funnel.window
+        if grows and not funnel.excluded:
             # Without exclusions nothing has ended the attempt, and no other has come as far.
-            if at - times[0] <= funnel.window:
-                yield day, (*times, at)
-        elif reached in steps or reached - 1 in steps:
+            yield day, (*times, at)
+        elif grows or reached - 1 in steps:
             _, end = funnel.calendar.day(day)
-            if reached in steps or _entered_again(funnel, marks, times[0], end):
+            if grows or _entered_again(funnel, marks, times[0], end):
                 yield day, _times(marks, funnel.attempt(marks, day, end))
 
 
-def _entered_again(funnel: Funnel, marks: tuple[Mark, ...], after: int, end: int) -> bool:
-    """Tell whether another entry follows on the same day, which may come as far and count."""
-    first = funnel.bits[0]
-    for place in range(bisect_left(marks, (after + 1,)), len(marks)):
+def _entered_again(funnel: Funnel, marks: tuple[Mark, ...], entered: int, end: int) -> bool:
+    """Tell whether another entry follows on the same day, which may come as far and count.
+
+    Of two at one time it is not known which one counts: the later, if it comes as far.
+    """
+    first, entries = funnel.bits[0], 0
+    for place in range(bisect_left(marks, (entered,)), len(marks)):
         at, bits, _ = marks[place]
         if at >= end:
             break
         if bits & first:
-            return True
+            entries += 1
+            if entries > 1:
+                return True
     return False
 
 

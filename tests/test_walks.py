@@ -1,9 +1,12 @@
 """What the fold keeps of a person's way through funnels: enough, bounded, and only where due."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
+from funnel_oracle import Event, path
 from funnel_worlds import FUNNELS, HOUR, START, playbook
+from test_funnel_live import RULES
 
 from processors.bounds import profile_bound
 from processors.partition import Effects, Partition
@@ -62,6 +65,38 @@ def test_the_worst_of_histories_stays_within_the_bound() -> None:
             assert len(encode(partition.profiles["ann"])) < profile_bound(compiled)
     walks = partition.profiles["ann"].walks.values()
     assert max(len(walk.marks) for walk in walks) > EVENTS_AT_MOST / 2
+
+
+@pytest.mark.parametrize("number", range(len(FUNNELS)))
+def test_each_day_has_the_best_attempt_of_its_entries(number: int) -> None:
+    """As events come in order, some at one time, with many entries a day: as plain Python says."""
+    random, spec = Random(number), playbook([FUNNELS[number]])  # noqa: S311 - test data
+    compiled, rules = compile_playbook(spec), list(RULES.values())[number]
+    unit = max(spec.funnels[0].window // 12, HOUR)
+    for _ in range(300):
+        at, events = START, []
+        for n in range(12):
+            at += random.choice((0, 1, 1, 2, 3, 5)) * unit
+            kind = random.choice(("page_viewed", "friend_added", "order_paid", "group_left"))
+            events.append(
+                Event(at, 0, n, f"e{n}", kind, "", random.choice((50, 150)), random.choice("xy"))
+            )
+        partition = Partition(compiled, {})
+        rows = partition.apply((record_of(each), each.at) for each in events).progress.values()
+        told = {(row.best, row.day): tuple(row.times) for row in rows if row.exact}
+        days = {(False, *compiled.calendar.day(each.at)) for each in events}
+        for best, since, until in {*days, (True, 0, 10**15)}:
+            found = path(events, replace(rules, since=since, until=until))
+            assert told.get((best, since), ()) == tuple(each.at for each in found)
+
+
+def record_of(event: Event) -> Touchpoint:
+    """Return the touchpoint of an event of ann."""
+    payload = {
+        "page_viewed": {"page": event.page},
+        "order_paid": {"order_id": event.event_id, "amount_minor": event.amount, "currency": "USD"},
+    }
+    return Touchpoint(event.event_id, "ann", event.at, event.kind, payload.get(event.kind, {}))
 
 
 def test_backfill_of_long_ago_is_said_to_be_unsure() -> None:
