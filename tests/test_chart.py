@@ -52,6 +52,15 @@ def test_an_svg_says_what_the_table_says(tmp_path: Path) -> None:
     assert "20.0% went on,  1,200 fell out" in texts
 
 
+def test_dollars_are_dollars(tmp_path: Path) -> None:
+    """A name that reads like a formula of TeX is written as it is."""
+    names = [r"$\spent$ 1", "$5 to $50", "over $50"]
+    steps = [{**step, "name": name} for step, name in zip(ANSWER["steps"], names, strict=True)]
+    texts = _texts(_draw({**ANSWER, "steps": steps}, tmp_path / "funnel.svg"))
+    for name in names:
+        assert name in texts
+
+
 def test_bars_are_as_long_as_shares(tmp_path: Path) -> None:
     """The coloured bars, measured in the picture, are 100, 75 and 15 % of the first."""
     svg = _draw(ANSWER, tmp_path / "funnel.svg").decode()

@@ -98,7 +98,12 @@ def _draw(answer: dict[str, Any], kind: str) -> bytes:
     known = {font.name for font in fontManager.ttflist}
     fonts = [name for name in FONTS if name in known]
     # Text stays text in an SVG: it can be searched, and a browser has the fonts of every language.
-    style: Any = {"font.family": fonts, "svg.fonttype": "none", "svg.hashsalt": "touchline"}
+    style: Any = {
+        "font.family": fonts,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "touchline",
+        "text.parse_math": False,  # a name with two $ in it is no formula
+    }
     with mpl.rc_context(style), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         trend = len(answer.get("trend", ())) > 1
