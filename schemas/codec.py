@@ -36,6 +36,8 @@ from schemas.wire import (
 __all__ = ["MAX_BYTES", "Codec", "DecodeError", "EncodeError"]
 
 MAX_BYTES = 256 * 1024
+# Of what the worker writes, whatever bounds touchpoints: that of the topics.
+_MAX_OWN_BYTES = 1024 * 1024
 # A dead letter holds a refused value whole, which may be as large as its topic lets it be.
 MAX_DEAD_LETTER_BYTES = 5 * 1024 * 1024
 
@@ -50,7 +52,7 @@ class Codec:
     Args:
         registry: Where schemas are registered; None for single-object encoding.
         prefix: What stands before the topics' names, and so the registry's subjects.
-        max_bytes: The largest touchpoint, action or fact, header included.
+        max_bytes: The largest touchpoint, header included.
     """
 
     def __init__(
@@ -124,7 +126,7 @@ class Codec:
 
     def decode_action(self, value: bytes | None) -> Action:
         """Return the action in a Kafka value; raises ``DecodeError`` if there is none."""
-        return Action(**self._decode(self._action, value, self.max_bytes))
+        return Action(**self._decode(self._action, value, _MAX_OWN_BYTES))
 
     def encode_fact(self, fact: Fact) -> bytes:
         """Return the bytes of a fact."""
@@ -132,7 +134,7 @@ class Codec:
 
     def decode_fact(self, value: bytes | None) -> Fact:
         """Return the fact in a Kafka value; raises ``DecodeError`` if there is none."""
-        return Fact(**self._decode(self._fact, value, self.max_bytes))
+        return Fact(**self._decode(self._fact, value, _MAX_OWN_BYTES))
 
     def encode_aggregate(self, aggregate: Aggregate) -> bytes:
         """Return the bytes of the sums of a window."""
@@ -140,7 +142,7 @@ class Codec:
 
     def decode_aggregate(self, value: bytes | None) -> Aggregate:
         """Return the sums in a Kafka value; raises ``DecodeError`` if there are none."""
-        return Aggregate(**self._decode(self._aggregate, value, self.max_bytes))
+        return Aggregate(**self._decode(self._aggregate, value, _MAX_OWN_BYTES))
 
     def encode_progress(self, progress: Progress) -> bytes:
         """Return the bytes of a person's progress in a funnel."""
@@ -148,7 +150,7 @@ class Codec:
 
     def decode_progress(self, value: bytes | None) -> Progress:
         """Return the progress in a Kafka value; raises ``DecodeError`` if there is none."""
-        return Progress(**self._decode(self._progress, value, self.max_bytes))
+        return Progress(**self._decode(self._progress, value, _MAX_OWN_BYTES))
 
     def encode_dead_letter(self, letter: DeadLetter) -> bytes:
         """Return the bytes of a dead letter."""

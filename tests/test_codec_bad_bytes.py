@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from strategies import ACTIONS, DEAD_LETTERS, FACTS, avsc, touchpoints
 
 from schemas.codec import Codec, DecodeError
-from schemas.records import Touchpoint
+from schemas.records import Aggregate, Touchpoint
 
 CODEC = Codec()
 REASONS = {"empty_value", "truncated", "unknown_schema", "wrong_bytes", "too_large", "invalid"}
@@ -169,6 +169,17 @@ def test_the_bound_is_the_codecs() -> None:
     """A codec with another bound keeps to it, to the byte."""
     assert Codec(max_bytes=len(VALUE)).decode_touchpoint(VALUE) == ORDER
     assert refused(VALUE, Codec(max_bytes=len(VALUE) - 1)).reason == "too_large"
+
+
+def test_the_bound_of_touchpoints_is_not_that_of_our_own_records() -> None:
+    """A small one must not end the sink at a row of many campaigns, which a worker has written."""
+    many = [f"campaign {n}" for n in range(500)]
+    ones = [1] * len(many)
+    row = Aggregate(
+        0, "day", 0, 1, "CNY", ["campaign"] * len(many), many, ones, ones, ones, ones, ones
+    )
+    strict = Codec(max_bytes=1024)
+    assert strict.decode_aggregate(strict.encode_aggregate(row)) == row
 
 
 @pytest.mark.parametrize(
