@@ -171,7 +171,7 @@ def test_kind_is_the_payloads_name_in_snake_case(kind: str) -> None:
     [
         ({"event_id": ""}, "event_id must be a string of 1 to 256 characters, not ''"),
         ({"user_id": "x" * 257}, "user_id must be a string of 1 to 256 characters"),
-        ({"user_id": None}, "user_id must be a string of 1 to 256 characters, not None"),
+        ({"user_id": None}, "user_id must be a string of 1 to 256 characters, not null"),
         ({"occurred_at": -1}, "occurred_at must be a time from 1970 to 2099"),
         ({"occurred_at": 4_102_444_800_000}, "occurred_at must be a time from 1970 to 2099"),
         ({"kind": "OrderPaid"}, "kind 'OrderPaid' is unknown; did you mean order_paid?"),
