@@ -84,7 +84,8 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
         source = app.topic(settings.topic(topic), schema=BatchSchema(), acks=False)
         fill = partial(_fill, buffers[table.name], table, decode)
         app.agent(source, name=f"sink-{topic}")(partial(_agent, app, fill))
-    app.timer(interval=LINGER_SECONDS)(partial(_linger, app, buffers.values(), metrics))
+    app.timer(interval=LINGER_SECONDS)(partial(_linger, app, buffers.values()))
+    app.timer(interval=LINGER_SECONDS)(partial(_tell_lag, app, buffers.values(), metrics))
     app.timer(interval=CHECK_SECONDS)(partial(_look, app, buffers.values()))
     lag = partial(_lag, app, buffers.values())
     add_sink_pages(app, settings, asked, buffers, metrics, lag)
@@ -101,17 +102,25 @@ def _asked(settings: Settings, warehouse: Warehouse) -> Warehouse:
     return warehouse if url.startswith("chdb:") else open_warehouse(url)
 
 
-async def _linger(app: App, buffers: Collection[SinkBuffer], metrics: SinkMetrics) -> None:
-    """Insert what has waited long enough, and report what still waits."""
+async def _linger(app: App, buffers: Collection[SinkBuffer]) -> None:
+    """Insert what has waited long enough; while ClickHouse is away this takes until it is back."""
     try:
         for buffer in buffers:
             await buffer.flush()
-        lag = await _lag(app, buffers)
-        metrics.lag.clear()  # of partitions that others have now
-        for tp, behind in lag.items():
-            metrics.lag.labels(tp.topic, tp.partition).set(behind)
     except Exception as error:  # noqa: BLE001 - refused: stop loudly, nothing is committed
         await app.die(error)
+
+
+async def _tell_lag(app: App, buffers: Collection[SinkBuffer], metrics: SinkMetrics) -> None:
+    """Report what still waits, most of all while ClickHouse is away."""
+    try:
+        lag = await _lag(app, buffers)
+    except Exception as error:  # noqa: BLE001 - a lag that is told no more would look like a good one
+        await app.die(error)
+        return
+    metrics.lag.clear()  # of partitions that others have now
+    for tp, behind in lag.items():
+        metrics.lag.labels(tp.topic, tp.partition).set(behind)
 
 
 async def _lag(app: App, buffers: Collection[SinkBuffer]) -> dict[TP, int]:

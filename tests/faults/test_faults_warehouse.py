@@ -15,7 +15,7 @@ from workload import LATER, touches
 
 from sinks.tables import TABLES
 from streams.cli.demo import await_sink
-from streams.cli.pages import read_json
+from streams.cli.pages import read_json, read_lines
 from streams.sink_buffer import FULL
 
 pytestmark = pytest.mark.kafka
@@ -51,15 +51,26 @@ def test_a_faulty_clickhouse_delays_rows_and_changes_none(
         sink.wait_ready()
         line.publish(touches(seed, 1_000))
         await_lag(line)
+        await_sink(worker, sink)
         sink.tell(fault)
         line.publish(touches(seed + 1, 2_000, start=LATER))
         await_lag(line)  # the worker does not wait for ClickHouse
-        time.sleep(4)
+        if fault == "slow":
+            time.sleep(4)
+        else:
+            await_that(lambda: told_lag(sink) == 2_000, "the sink does not tell its lag")
         sink.tell("ok")
         await_sink(worker, sink)
         require_truth(line, [worker])
     require_rows(line)
     require_figures(line)
+
+
+def told_lag(sink: FaultySink) -> float:
+    """Return how many touchpoints the sink tells Prometheus to be on their way."""
+    lines = read_lines(f"{sink.url}/metrics")
+    lags = (line for line in lines if line.startswith("touchline_sink_lag_records{"))
+    return sum(float(line.rpartition(" ")[2]) for line in lags if "touchpoints" in line)
 
 
 @pytest.mark.nightly
