@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from schemas.shipped import shipped
-from streams.cli import cli
+from streams.cli import cli, main
 
 STEPS = str(shipped("examples/first-steps.jsonl"))
 
@@ -72,7 +72,6 @@ def test_simulate_reads_standard_input() -> None:
     [
         (["simulate", "-"], "{}\n", "line 1"),
         (["simulate", "-", "--until", "2026-02-04"], "", "time zone"),
-        (["simulate", "no-such-file"], None, "No such file"),
         (["profiles", "--url", "ftp://x"], None, "http://"),
     ],
 )
@@ -81,6 +80,50 @@ def test_errors_name_the_cause(arguments: list[str], text: str | None, wanted: s
     result = touchline(*arguments, text=text)
     assert result.exit_code != 0
     assert wanted in f"{result.output}{result.exception}"
+
+
+@pytest.mark.parametrize(
+    ("command", "cure"),
+    [
+        (
+            "playbook check FOLDER/mine.yaml",
+            "there is no FOLDER/mine.yaml: did you mean FOLDER/min",
+        ),
+        ("playbook show FOLDER/xy/mine.yaml", "for there is no folder FOLDER/xy: correct the path"),
+        ("playbook check FOLDER/mint.yaml/x.yaml", "there is no folder FOLDER/mint.yaml"),
+        ("playbook check exam-prap", "no playbook 'exam-prap' ships with touchline; did you mean"),
+        ("playbook show mine", "(a file of your own ends in .yaml)"),
+        ("simulate FOLDER/x.jsonl", "there is no FOLDER/x.jsonl: correct its name"),
+        ("simulate FOLDER", "FOLDER is a folder: name a file in it"),
+        ("publish FOLDER/x.jsonl", "there is no FOLDER/x.jsonl"),
+        ("explain --user u --events FOLDER/x.jsonl", "there is no FOLDER/x.jsonl"),
+        ("why-not --user u --sop second-purchase --events FOLDER/x.jsonl", "there is no FOLDER/x"),
+        ("rfm means --events FOLDER/x.jsonl", "there is no FOLDER/x.jsonl"),
+        (
+            "backtest --playbook exam-prep --against exam-prep --events FOLDER/x.jsonl",
+            "there is no FOLDER/x.jsonl",
+        ),
+        ("funnel --playbook FOLDER/x.yaml", "there is no FOLDER/x.yaml"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_with_its_cure(
+    command: str,
+    cure: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One plain line wherever a file is asked for: no numbers of the system, exit code 1."""
+    (tmp_path / "mint.yaml").touch()
+    monkeypatch.setattr(
+        "sys.argv", ["touchline", *command.replace("FOLDER", str(tmp_path)).split()]
+    )
+    with pytest.raises(SystemExit) as ended:
+        main()
+    (told,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 1
+    assert told.startswith("touchline: ")
+    assert cure.replace("FOLDER", str(tmp_path)) in told
 
 
 def test_funnel_lists_the_funnels_of_the_playbook() -> None:

@@ -45,6 +45,27 @@ def test_a_story_tells_causes_in_order_and_what_followed() -> None:
     assert story[-2].startswith("    action requested second-purchase/reminder: ")
 
 
+def test_a_story_ends_with_the_time_that_it_reached() -> None:
+    """People read it as a time with its zone, machines as milliseconds."""
+    assert "actions 1, up to 2026-03-01 00:00:00Z; see" in simulated(STEPS, *UNTIL).stderr
+    assert "up to 2025-05-20 10:00:00+08:00" in simulated(*RETAIL).stderr
+    assert json.loads(simulated(STEPS, *UNTIL, "--summary").stdout)["clock"] == 1_772_323_200_000
+
+
+def test_an_empty_file_reaches_no_time() -> None:
+    """There is no clock without an event."""
+    assert "actions 0; see also" in simulated("/dev/null").stderr
+
+
+def test_a_late_event_is_told_with_how_late_it_may_be(tmp_path: Path) -> None:
+    """The bound reads as in the playbook: 7d."""
+    file = tmp_path / "late.jsonl"
+    event = {"event_id": "e", "user_id": "u", "kind": "group_joined", "payload": {"way": ""}}
+    times = {"occurred_at": "2026-01-01T00:00:00Z", "appended_at": "2026-01-09T00:00:00Z"}
+    file.write_text(json.dumps(event | times) + "\n")
+    assert "appended_at=2026-01-09 00:00:00Z, lateness=7d" in simulated(str(file)).stdout
+
+
 def test_json_lines_say_what_each_of_them_is() -> None:
     """Facts and actions come as they happen, then each profile, then the counts."""
     lines = objects(STEPS, *UNTIL)

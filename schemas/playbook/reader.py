@@ -18,6 +18,7 @@ from schemas.playbook_errors import (
     explain,
     spell,
 )
+from schemas.rules import or_rather, shown
 from schemas.shipped import shipped
 
 
@@ -56,11 +57,18 @@ def find_playbook(name: str) -> PlaybookSpec:
 
     Raises:
         PlaybookError: it cannot be used.
-        OSError: there is no such file.
+        OSError: there is no such file; the message has the cure.
     """
     if name.endswith((".yaml", ".yml")):
         return load_playbook(name)
-    return load_playbook(shipped(f"playbooks/{name}.yaml"))
+    known = {file.stem: file for file in shipped("playbooks").glob("*.yaml")}
+    if name not in known:
+        cure = or_rather(name, dict(sorted(known.items())))
+        raise FileNotFoundError(
+            f"no playbook {shown(name)} ships with touchline{cure} "
+            "(a file of your own ends in .yaml)"
+        )
+    return load_playbook(known[name])
 
 
 def _contradictions(spec: PlaybookSpec) -> Iterator[tuple[Place, str]]:

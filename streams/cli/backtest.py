@@ -32,7 +32,7 @@ class Request(NamedTuple):
 @click.option(
     "--events",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="The log, as JSON lines.",
 )
 @until_option

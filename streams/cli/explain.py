@@ -18,7 +18,7 @@ from streams.cli.story import Teller
 _user = click.option("--user", required=True, help="The person, by user id.")
 _events = click.option(
     "--events",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Fold this file (JSON lines) instead of reading the log on Kafka.",
 )
 _SOURCE = ("playbook", "bootstrap", "broker", "topic_prefix", "registry")

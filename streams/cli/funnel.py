@@ -127,7 +127,7 @@ def _breakdown(text: str) -> Breakdown:
 )
 @click.option(
     "--chart",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Draw it into this file, too: .png, .svg or .html (picture and table). Needs the extra "
     "`charts`.",
 )

@@ -4,6 +4,8 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -36,6 +38,9 @@ EXPECTED = (
     KafkaError,  # kafka-python's, which names the broker and the topic
     ConnectionError,
     FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
 )
 
 out = Console()
@@ -75,8 +80,27 @@ def print_json(value: Any) -> None:
 
 def fail(error: BaseException) -> int:
     """Print an error that the user can mend; return the exit code."""
-    click.echo(f"touchline: {error}", err=True)
+    told = _of_file(error) if isinstance(error, OSError) and error.filename else str(error)
+    click.echo(f"touchline: {told}", err=True)
     return 1
+
+
+def _of_file(error: OSError) -> str:
+    """Return what is wrong with a file and what to do, without the system's numbers."""
+    path = Path(os.fsdecode(error.filename))
+    match error:
+        case FileNotFoundError() if path.parent.is_dir():
+            names = [each.name for each in path.parent.iterdir()]
+            near = get_close_matches(path.name, names, n=1)
+            cure = f"did you mean {path.parent / near[0]}?" if near else "correct its name"
+            return f"there is no {path}: {cure}"
+        case FileNotFoundError() | NotADirectoryError():
+            return f"there is no {path}, for there is no folder {path.parent}: correct the path"
+        case IsADirectoryError():
+            return f"{path} is a folder: name a file in it"
+        case PermissionError():
+            return f"{path} is not open to this user: change who may use it, or name another"
+    return str(error)
 
 
 def progress() -> Progress:

@@ -19,7 +19,7 @@ from streams.publisher import Publisher
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@click.argument("file", type=click.Path(allow_dash=True, path_type=Path))
 @settings_options("bootstrap", "topic_prefix", "registry", "max_record_bytes")
 @click.option(
     "--replay",

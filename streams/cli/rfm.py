@@ -30,7 +30,7 @@ def rfm() -> None:
 @rfm.command()
 @click.option(
     "--events",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Fold this file (JSON lines) instead of asking running workers.",
 )
 @url_option

@@ -46,7 +46,7 @@ until_option = click.option(
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@click.argument("file", type=click.Path(allow_dash=True, path_type=Path))
 @settings_options("playbook")
 @until_option
 @click.option("--json", "form", flag_value="json", help="JSON lines of everything, with types.")
@@ -69,7 +69,8 @@ def simulate(file: Path, until: int | None, form: str | None, **flags: Any) -> N
     spec = find_playbook(settings.playbook)
     profiles: dict[str, Profile] = {}
     partition = Partition(compile_playbook(spec), profiles)
-    show = _SHOWS.get(form or "") or _storyteller(Teller(load_zone(spec.timezone)))
+    teller = Teller(load_zone(spec.timezone))
+    show = _SHOWS.get(form or "") or _storyteller(teller)
     # A story on the terminal is its own progress, and a bar would cross it.
     watched = progress() if form is not None or not sys.stdout.isatty() else nullcontext()
     actions = rejected = 0
@@ -91,7 +92,7 @@ def simulate(file: Path, until: int | None, form: str | None, **flags: Any) -> N
         "actions": actions,
         "clock": partition.clock,
     }
-    _end(form, profiles, summary)
+    _end(form, profiles, summary, teller)
 
 
 def _fold(
@@ -167,7 +168,9 @@ _SHOWS: dict[str, Show] = {
 }
 
 
-def _end(form: str | None, profiles: dict[str, Profile], summary: dict[str, int]) -> None:
+def _end(
+    form: str | None, profiles: dict[str, Profile], summary: dict[str, int], teller: Teller
+) -> None:
     """Print what can be said only at the end."""
     if form == "profiles":
         sys.stdout.writelines(f"{line}\n" for line in dump(profiles))
@@ -179,8 +182,9 @@ def _end(form: str | None, profiles: dict[str, Profile], summary: dict[str, int]
     elif form == "summary":
         click.echo(msgspec.json.encode(summary))
     else:
-        counts = ", ".join(f"{name} {value}" for name, value in summary.items())
-        click.echo(f"{counts}; see also --json, --summary", err=True)
+        counts = ", ".join(f"{name} {value}" for name, value in summary.items() if name != "clock")
+        until = f", up to {teller.clock(summary['clock'])}" if summary["clock"] else ""
+        click.echo(f"{counts}{until}; see also --json, --summary", err=True)
 
 
 def _line(kind: str, /, **fields: Any) -> None:

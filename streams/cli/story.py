@@ -4,6 +4,7 @@ from zoneinfo import ZoneInfo
 
 from processors.checks import text
 from processors.zones import local
+from schemas.playbook.base import spell_duration
 from schemas.records import Fact, Touchpoint
 
 _EARLIEST = 10**11  # milliseconds: March 1973; what is less is a count or an amount
@@ -42,6 +43,8 @@ class Teller:
         return f"{fact.kind.replace('_', ' ')} {said}  by {fact.rule} [{values}]"
 
     def _spell(self, name: str, value: str) -> str:
+        if name == "lateness":
+            return spell_duration(int(value))
         # "until", "due_at", "last order_paid", and "a then b": the readings that are times.
         timed = name.endswith("_at") or name == "until"
         timed = timed or name.startswith("last ") or " then " in name
