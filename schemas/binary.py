@@ -1,4 +1,4 @@
-"""Read and write Avro bodies with fastavro, strictly: bytes in doubt are refused, never guessed."""
+"""Avro bodies by fastavro, read strictly: bytes in doubt are refused, never guessed."""
 
 from collections.abc import Mapping
 from io import SEEK_END, BytesIO
@@ -15,10 +15,12 @@ from schemas.wire import TRUNCATED, UNKNOWN_SCHEMA, WRONG_BYTES, DecodeError
 _SENTINEL = b"\x00"
 
 
-def write_body(schema: Any, fields: Mapping[str, Any], header: bytes) -> bytes:
-    """Return ``header`` and the Avro body of a record; a union of records takes (name, fields)."""
+def write_body(schema: Any, fields: Mapping[str, Any]) -> bytes:
+    """Return the Avro body of a record with unions of records, each given as (name, fields).
+
+    Where fields have a default they may be missing. Flat records have `schemas.encoding`.
+    """
     stream = BytesIO()
-    stream.write(header)
     schemaless_writer(stream, schema, fields)
     return stream.getvalue()
 

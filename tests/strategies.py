@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import schemas
-from schemas.records import Action, DeadLetter, Fact, Touchpoint
+from schemas.records import Action, Aggregate, DeadLetter, Fact, Progress, Touchpoint
 
 # No deadline: how long an example takes says more about the machine's load than about us.
 settings.register_profile("touchline", deadline=None, print_blob=True)
@@ -62,6 +62,8 @@ def _records(name: str, struct: type) -> st.SearchStrategy[Any]:
 
 ACTIONS: st.SearchStrategy[Action] = _records("action_requested", Action)
 FACTS: st.SearchStrategy[Fact] = _records("fact", Fact)
+AGGREGATES: st.SearchStrategy[Aggregate] = _records("aggregate_updated", Aggregate)
+PROGRESS: st.SearchStrategy[Progress] = _records("funnel_progressed", Progress)
 DEAD_LETTERS: st.SearchStrategy[DeadLetter] = _records("dead_letter", DeadLetter)
 
 PAYLOADS = {
