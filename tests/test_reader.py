@@ -33,7 +33,7 @@ def reader(
     clickhouse_installed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Warehouse]:
     """The user of ``deploy/clickhouse`` on a server with a table of three rows."""
-    monkeypatch.setenv("TOUCHLINE_READER_PASSWORD", "look/only")
+    monkeypatch.setenv("CLICKHOUSE_READER_PASSWORD", "look/only")
     server = ClickHouseServer(tmp_path)
     (tmp_path / "users.d").mkdir()
     # The old server calls its root by another name, knows no constraints, and ignores grants.
