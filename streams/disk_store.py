@@ -24,6 +24,7 @@ from streams.rows import (
     OWN_KEYS,
     Ledger,
     is_person,
+    offset_of,
     read_head,
     read_ledger,
     read_profile,
@@ -125,6 +126,7 @@ class DiskStore:
                 self._trail.close_write(record.value, record.offset)
             else:
                 self._trail.open[key] = record.value
+        self._trail.bound()
         batch = WriteBatch(raw_mode=True)
         if self._checkpoint is None:
             for key, row in rows.items():
@@ -142,11 +144,23 @@ class DiskStore:
             self._require_kin(trail.first)
         if self._indexed != self._playbook.fingerprint:
             self._index()
+        done = -1 if trail.last is None else trail.last.offset
+        self._ahead = self._find_ahead(done) if trail.crowded else trail.ahead()
         if trail.last is not None:
             self._ledger, self._kin = trail.last, True
-            self._write(WriteBatch(raw_mode=True), self._resume(trail.resume))
-        self._ahead = trail.ahead()
+            whole = trail.crowded and not self._ahead
+            resume = trail.closed_at if whole else trail.resume
+            self._write(WriteBatch(raw_mode=True), self._resume(resume))
         return Contents(trail.last, self._people, self._ahead, self._own(), trail.read)
+
+    def _find_ahead(self, done: int) -> dict[str, int]:
+        """Return who is ahead of the ledger, of all people."""
+        return {
+            key[len(ROW) :].decode(): offset
+            for chunk in self._database.items(*PEOPLE, AT_ONCE)
+            for key, row in chunk
+            if (offset := offset_of(key, row)) > done
+        }
 
     def _resume(self, resume: int | None) -> int:
         """Return where to read on; where nothing better is known, the same as before."""
@@ -248,6 +262,9 @@ class DiskStore:
     def _index(self) -> None:
         """Enter each person's due time: at first, and when another playbook is in force."""
         playbook, first = self._playbook, self._checkpoint is None
+        if not first:
+            self._indexed = 0  # if this is broken off, rows of two playbooks are left
+            self._write(WriteBatch(raw_mode=True), self._resume(None))
         self._people = self.due.waiting = 0
         for chunk in self._database.items(*PEOPLE, AT_ONCE):
             batch = WriteBatch(raw_mode=True)

@@ -24,6 +24,8 @@ from streams.rows import (
 
 SCAN = 500
 """How many profiles are looked at in one go."""
+OPEN_AT_MOST = 50_000
+"""Rows without their ledger that are remembered: compaction leaves one ledger for all of them."""
 Records = Sequence[Any]
 """Records of the changelog as they were fetched: ``offset``, ``key`` and ``value`` of each."""
 
@@ -103,6 +105,10 @@ class Trail:
         """Offset of the last ledger that left nobody ahead: whoever reads on there misses none."""
         self.open: dict[bytes, bytes | None] = {}
         """Rows that came after the last ledger, and those that are ahead of it."""
+        self.closed_at: int | None = None
+        """Offset of the last ledger."""
+        self.crowded = False
+        """Whether there were too many: then all rows have to be asked who is ahead."""
         self.read = 0
 
     def close_write(self, row: bytes, offset: int) -> None:
@@ -113,8 +119,14 @@ class Trail:
         self.last = read_ledger(row)
         self.first = self.first or self.last
         self.open = {key: self.open[key] for key in self._ahead()}
-        if not self.open:
+        self.closed_at = offset
+        if not self.open and not self.crowded:
             self.resume = offset
+
+    def bound(self) -> None:
+        """Forget the rows without their ledger if they are too many."""
+        if len(self.open) > OPEN_AT_MOST:
+            self.open, self.crowded = {}, True
 
     def ahead(self) -> dict[str, int]:
         """Return the people whose rows are ahead of the last ledger, each with the row's offset."""

@@ -19,6 +19,7 @@ from processors.partition import Known, Partition
 from processors.playbook import Playbook
 from schemas.profile import dump
 from schemas.records import Touchpoint
+from streams import store as streams_store
 from streams.disk_store import DiskStore
 from streams.restore import place_to_resume
 from streams.rows import BLOCK_KEY, Ledger, read_block, to_rows
@@ -242,10 +243,14 @@ def test_rows_that_belong_to_no_person_come_back(folder: Path, kind: str) -> Non
         store.close()
 
 
-@pytest.mark.parametrize("kind", ["memory", "rocksdb"])
-def test_who_is_ahead_stays_so_until_the_ledger_is_there(folder: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["memory", "rocksdb", "rocksdb that remembers nothing"])
+def test_who_is_ahead_stays_so_until_the_ledger_is_there(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed in a write, then after a smaller one: neither makes the first one's rows forgotten."""
     changelog, lineage = Changelog(), b"a"
+    if "nothing" in kind:
+        monkeypatch.setattr(streams_store, "OPEN_AT_MOST", 0)
 
     def opened() -> tuple[Store, Shard]:
         store = MemoryStore(PLAYBOOK) if kind == "memory" else DiskStore(folder, "c/0", PLAYBOOK, 9)
