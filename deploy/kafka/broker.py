@@ -6,6 +6,7 @@ have brokers that they can break. For Linux and macOS.
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -20,6 +21,9 @@ from string import Template
 
 HERE = Path(__file__).resolve().parent
 HOME = HERE.parents[1] / ".kafka"
+POM = HERE / "pom.xml"
+(VERSION,) = re.findall(r"<artifactId>kafka_.+</artifactId>\s*<version>(.+)<", POM.read_text())
+LIB = HOME / f"lib-{VERSION}"
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -43,7 +47,7 @@ class KafkaBroker:
         data: folder of this broker alone, created at start.
         port: loopback port for clients.
         controller_port: loopback port of the controller; the one after ``port`` by default.
-        lib: folder of the jars, shared by all brokers.
+        lib: folder of the jars of one version, shared by all brokers.
         node: the number of this broker in its cluster.
         voters: the controller port of every broker of the cluster, this one included, by number;
             this one alone by default. Give all of them the same ``cluster``.
@@ -55,7 +59,7 @@ class KafkaBroker:
         data: Path,
         port: int = 9092,
         controller_port: int | None = None,
-        lib: Path = HOME / "lib",
+        lib: Path = LIB,
         *,
         node: int = 1,
         voters: Mapping[int, int] | None = None,
@@ -297,13 +301,12 @@ def fetch_jars(lib: Path) -> None:
     Raises:
         BrokerError: no Maven, or it failed.
     """
-    pom = HERE / "pom.xml"
     lib.parent.mkdir(parents=True, exist_ok=True)
-    with lib.with_suffix(".lock").open("w") as lock:
+    with lib.with_name(f"{lib.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # The pom beside the jars says what they are: written last, compared first.
         stamp = lib / "pom.xml"
-        if stamp.exists() and stamp.read_bytes() == pom.read_bytes():
+        if stamp.exists() and stamp.read_bytes() == POM.read_bytes():
             return
         maven = shutil.which("mvn")
         if maven is None:
@@ -312,13 +315,10 @@ def fetch_jars(lib: Path) -> None:
             )
         print("Fetching the jars of Kafka with Maven (once) ...", flush=True)
         shutil.rmtree(lib, ignore_errors=True)
-        copy = [
-            "dependency:copy-dependencies",
-            "-DincludeScope=runtime",
-            f"-DoutputDirectory={lib}",
-        ]
+        to = f"-DoutputDirectory={lib}"
+        copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", to]
         done = subprocess.run(
-            [maven, "-q", "-B", "-f", str(pom), *copy],
+            [maven, "-q", "-B", "-f", str(POM), *copy],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -329,7 +329,7 @@ def fetch_jars(lib: Path) -> None:
                 "Maven could not fetch the jars (network, or a mirror in ~/.m2/settings.xml?):\n"
                 f"{tail(done.stdout)}"
             )
-        shutil.copyfile(pom, stamp)
+        shutil.copyfile(POM, stamp)
 
 
 def require_free(port: int) -> None:

@@ -2,7 +2,7 @@
 
     python deploy/kafka/kafka.py start | stop | status | wipe   [--data DIR] [--port N]
 
-Maven copies the broker's jars (``pom.xml``) into ``.kafka/lib`` of the project, once. A broker is
+Maven copies the broker's jars (``pom.xml``) into ``.kafka`` of the project, once. A broker is
 one Java process that is both broker and controller (KRaft); all it writes is under ``--data``.
 Give each broker its own folder and port to run several. Needs Java 17 or newer, and Maven for the
 first start.
