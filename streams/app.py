@@ -11,6 +11,7 @@ from streams.apply import BatchApplier
 from streams.delivery import Delivery, OrderedDelivery, TransactionalDelivery
 from streams.faust_app import App, Hooks, consume, new_app
 from streams.faust_transport import Batch, BatchSchema
+from streams.liveness import Liveness
 from streams.metrics import WorkerMetrics
 from streams.restore import restore_shards
 from streams.settings import Settings
@@ -28,7 +29,7 @@ def build_app(settings: Settings) -> App:
     playbook = compile_playbook(find_playbook(settings.playbook))
     codec = settings.new_codec()
     source = settings.topic("touchpoints")
-    metrics = WorkerMetrics()
+    metrics, liveness = WorkerMetrics(), Liveness()
 
     async def commit(partition: int, offset: int) -> bool:
         return bool(await app.consumer.commit_batch({TP(source, partition): offset}))
@@ -48,6 +49,7 @@ def build_app(settings: Settings) -> App:
         shards = await restore_shards(settings, playbook, wanted, applier.shards, stores)
         applier.take_over(shards)
         stores.close_others(wanted)
+        liveness.take_over({p: shard.ledger.offset + 1 for p, shard in shards.items()})
         metrics.lag.clear()  # of partitions that others have now
         metrics.last_progress = time.monotonic()
         metrics.recovery.set(metrics.last_progress - started)
@@ -78,11 +80,16 @@ def build_app(settings: Settings) -> App:
             return
         now = int((time.time() - settings.clock_margin) * 1000)
         try:
-            reach = await app.consumer.reach({TP(source, p) for p in applier.shards})
-            await applier.advance(now, {tp.partition: each for tp, each in reach.items()})
+            tps = {TP(source, p) for p in applier.shards}
+            reach = {tp.partition: each for tp, each in (await app.consumer.reach(tps)).items()}
+            await applier.advance(now, reach)
+            committed = {tp.partition: o for tp, o in (await app.consumer.committed(tps)).items()}
+            metrics.lag.clear()  # of partitions that others have now
+            for partition, behind in liveness.look(reach, committed).items():
+                metrics.lag.labels(partition).set(behind)
             metrics.last_progress = time.monotonic()
         except Exception as error:  # noqa: BLE001 - a timer that cannot fire must not be missed
             await app.die(error)
 
-    add_worker_pages(app, applier, metrics)
+    add_worker_pages(app, applier, metrics, liveness)
     return app

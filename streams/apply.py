@@ -90,7 +90,6 @@ class BatchApplier:
                 if shard is None or partition not in reach or not self._open:
                     continue
                 behind = reach[partition].behind(shard.ledger.offset + 1)
-                self._metrics.lag.labels(partition).set(behind)
                 if behind or not shard.ledger.broker_time:
                     continue
                 effects = shard.partition.advance(now)

@@ -7,6 +7,7 @@ and nothing is committed but what `Consumer.commit_batch` is told. Written for f
 others, because each override below replaces a method whose text was read.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -138,6 +139,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             for tp, end in ends.items()
         }
 
+    async def committed(self, tps: set[TP]) -> dict[TP, int]:
+        """Ask the broker for the group's offsets, 0 for none: transactions move them, too."""
+        consumer, asked = self._ensure_consumer(), list(tps)
+        answers = await asyncio.gather(*map(consumer.committed, asked))
+        return {tp: offset or 0 for tp, offset in zip(asked, answers, strict=True)}
+
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
     """A consumer that yields record batches and commits only what it is told."""
@@ -205,6 +212,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def reach(self, tps: set[TP]) -> dict[TP, Reach]:
         """Ask the broker how far each partition goes, and how far it was read here."""
         return dict(await self._thread.call_thread(self._thread.reach, tps)) if tps else {}
+
+    async def committed(self, tps: set[TP]) -> dict[TP, int]:
+        """Ask the broker which offset the group has committed in each partition, 0 for none."""
+        return dict(await self._thread.call_thread(self._thread.committed, tps)) if tps else {}
 
     def _new_consumer_thread(self) -> ConsumerThread:
         thread = ConsumerThread(self, loop=self.loop, beacon=self.beacon)

@@ -100,7 +100,10 @@ class WorkerMetrics:
             "touchline_batch_records", "Records in a batch.", buckets=RECORDS, registry=registry
         )
         self.lag = Gauge(
-            "touchline_lag_records", "Records not yet applied.", ["partition"], registry=registry
+            "touchline_lag_records",
+            "Records not yet applied, as the group's offset at the broker says.",
+            ["partition"],
+            registry=registry,
         )
         self.recovery = Gauge(
             "touchline_recovery_seconds", "How long the last recovery took.", registry=registry

@@ -13,15 +13,17 @@ from processors.population import Population, combine, measure
 from schemas.profile import canonical
 from streams.apply import BatchApplier
 from streams.faust_app import App
+from streams.liveness import STALLED_AFTER, Liveness
 from streams.metrics import ShardCollector, WorkerMetrics
 from streams.metrics_page import add_metrics_page
 from streams.table import Shard
 
-STALLED_AFTER = 60.0
 DUMP_CHUNK = 500
 
 
-def add_worker_pages(app: App, applier: BatchApplier, metrics: WorkerMetrics) -> None:
+def add_worker_pages(
+    app: App, applier: BatchApplier, metrics: WorkerMetrics, liveness: Liveness
+) -> None:
     """Add the worker's pages to its Faust web server."""
     metrics.registry.register(ShardCollector(applier))
 
@@ -38,7 +40,7 @@ def add_worker_pages(app: App, applier: BatchApplier, metrics: WorkerMetrics) ->
             if not ready
             else "stalled: neither a batch nor the clock goes on"
             if stalled
-            else ""
+            else liveness.problem()
         )
         body = {"ok": not problem, "problem": problem, "partitions": sorted(applier.shards)}
         return json_response(body, status=503 if problem else 200)

@@ -22,11 +22,12 @@ from streams.ceiling import WINDOW, TooManyDeadLetters, watch
 from streams.continuity import Log, StateLost, check_continuity
 from streams.faust_app import consume
 from streams.faust_transport import Batch, GapError
+from streams.liveness import STALLED_AFTER, Liveness
 from streams.metrics import WorkerMetrics
 from streams.rows import Ledger
 from streams.settings import Settings
 from streams.table import Shard
-from streams.worker_pages import STALLED_AFTER, add_worker_pages
+from streams.worker_pages import add_worker_pages
 
 HERE = TP("touchpoints", 0)
 
@@ -122,7 +123,7 @@ def test_a_worker_that_does_not_move_says_so(
         tables=SimpleNamespace(recovery=recovery),
     )
     applier: Any = SimpleNamespace(failure=None, shards={})
-    add_worker_pages(app, applier, metrics)
+    add_worker_pages(app, applier, metrics, Liveness())
     answer = asyncio.run(pages["/health"](None, None))
     assert (answer.status, json.loads(answer.text)["problem"]) == (status, problem)
 
