@@ -9,6 +9,12 @@ from uuid import uuid4
 
 import pytest
 from brokers import KafkaBroker, choose_kafka, kafka, new_broker
+from hypothesis import settings
+
+# No deadline: how long an example takes says more about the machine's load than about us. Here,
+# because a property takes the profile that is there when its module is read.
+settings.register_profile("touchline", deadline=None, print_blob=True)
+settings.load_profile("touchline")
 
 _KAFKA = pytest.StashKey[str]()
 _NAMES = {

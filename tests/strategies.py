@@ -13,10 +13,6 @@ from msgspec.structs import replace
 import schemas
 from schemas.records import Action, Aggregate, DeadLetter, Fact, Progress, Touchpoint
 
-# No deadline: how long an example takes says more about the machine's load than about us.
-settings.register_profile("touchline", deadline=None, print_blob=True)
-settings.load_profile("touchline")
-
 AVRO = Path(schemas.__file__).parent / "avro"
 END_OF_2099 = 4_102_444_799_999
 

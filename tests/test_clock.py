@@ -15,14 +15,16 @@ from streams.broken import broken_records
 pytestmark = pytest.mark.kafka
 SECOND = 1000
 DAY = 86_400 * SECOND
+AFTER = 6
+"""Seconds from an order to its reminder: time enough to apply the order and write the reply."""
 
 
 @pytest.fixture
 def line(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Iterator[TheLine]:
-    """A line in broker time, whose playbook reminds four seconds after the first order."""
+    """A line in broker time, whose playbook reminds some seconds after the first order."""
     playbook = tmp_path / "quick.yaml"
     text = shipped("playbooks/second-purchase.yaml").read_text()
-    playbook.write_text(text.replace("after: 30d", "after: 4s"))
+    playbook.write_text(text.replace("after: 30d", f"after: {AFTER}s"))
     with the_line(
         kafka_bootstrap, topic_prefix, tmp_path, timestamps="log", playbook=str(playbook),
         clock_margin=0.5,
@@ -50,9 +52,9 @@ def test_a_timer_fires_on_an_idle_partition_when_its_time_has_come(line: TheLine
         deadline = time.monotonic() + 30
         while not (actions := line.actions()):
             assert time.monotonic() < deadline, "no reminder came"
-        assert now() >= ordered_at + 4 * SECOND
+        assert now() >= ordered_at + AFTER * SECOND
     (action,) = actions
-    assert (action.user_id, action.due_at) == ("idle", ordered_at + 4 * SECOND)
+    assert (action.user_id, action.due_at) == ("idle", ordered_at + AFTER * SECOND)
     assert (action.cause_kind, action.step) == ("timer", "reminder")
 
 
@@ -62,8 +64,9 @@ def test_a_reply_in_the_backlog_cancels_the_timer_that_fell_due_meanwhile(line: 
         worker.wait_ready()
         line.publish([order("back", 1, now())], event_time=False)
         await_account([worker], 1)
+        worker.kill()  # to stop in order takes seconds, and the reply must come before the reminder
     line.publish([order("back", 2, now())], event_time=False)
-    time.sleep(5)  # the reminder's time passes while no worker runs
+    time.sleep(AFTER + 1)  # the reminder's time passes while no worker runs
     line.publish([order("other", 1, now())], event_time=False)
     with line.worker() as worker:
         worker.wait_ready()

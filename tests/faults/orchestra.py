@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -83,7 +83,21 @@ class Orchestrator:
         self._well[worker] = time.monotonic()
 
 
-def await_lag(line: TheLine, workers: Iterable[Child] = (), most: int = 0, group: str = "") -> int:
+def tell(workers: Iterable[Child]) -> Iterator[str]:
+    """Tell what each worker says of itself, and the end of its log."""
+    for worker in workers:
+        for page in ("health", "status"):
+            try:
+                yield f"{worker.url}/{page}: {read_json(f'{worker.url}/{page}')}"
+            except PageError as error:
+                yield str(error)
+        yield f"{worker.log}:"
+        yield from worker.log.read_text(errors="replace").splitlines()[-30:]
+
+
+def await_lag(
+    line: TheLine, workers: Collection[Child] = (), most: int = 0, group: str = ""
+) -> int:
     """Wait until the group is no more than so many records behind; return the restarts it took.
 
     Workers that end are started again. What counts is the group's committed offset at the broker;
@@ -93,8 +107,11 @@ def await_lag(line: TheLine, workers: Iterable[Child] = (), most: int = 0, group
     with group_reader(line, group) as lag:
         while (behind := lag()) > most:
             orchestrator.look()
-            restarts = orchestrator.restarts
-            assert time.monotonic() < deadline, f"{behind} records behind, {restarts} restarts"
+            if time.monotonic() > deadline:
+                said = f"{behind} records behind, {orchestrator.restarts} restarts"
+                raise AssertionError(
+                    "\n".join([said, f"committed {committed(line)}", *tell(workers)])
+                )
             time.sleep(0.05)
     return orchestrator.restarts
 

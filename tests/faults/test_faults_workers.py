@@ -15,6 +15,8 @@ from workload import touches
 
 from schemas.records import Touchpoint
 from schemas.shipped import shipped
+from streams.cli.children import Child
+from streams.cli.pages import PageError, read_json
 
 pytestmark = pytest.mark.kafka
 ASSIGNED = "Executing _on_partitions_assigned"  # what Faust logs at each rebalance
@@ -63,7 +65,7 @@ def test_a_rolling_restart_with_static_ids_moves_no_partition(line: TheLine, see
             running.enter_context(worker)
         for worker in workers:
             worker.wait_ready()
-        time.sleep(1)
+        await_that(lambda: [*map(share, workers)] == [2, 2], "the partitions are not shared")
         before = [worker.log.read_text().count(ASSIGNED) for worker in workers]
         with load(line, touchpoints, 10):
             for worker in workers:
@@ -74,6 +76,14 @@ def test_a_rolling_restart_with_static_ids_moves_no_partition(line: TheLine, see
         after = [worker.log.read_text().count(ASSIGNED) for worker in workers]
         assert after == [times + 1 for times in before]  # that of its own restart
         require_truth(line, workers)
+
+
+def share(worker: Child) -> int:
+    """Return how many partitions a worker has that is well."""
+    try:
+        return len(read_json(f"{worker.url}/health")["partitions"])
+    except PageError:
+        return 0
 
 
 def test_who_takes_for_an_assignment_that_is_gone_fences_nobody(
