@@ -133,10 +133,18 @@ class Draft:
         new: str = "",
     ) -> None:
         """State that something changed or was not done, with the values that decided."""
-        user_id = self.profile.user_id
+        user_id, entry_key = self.profile.user_id, values.get("entry_key", "")
         self.facts.append(
             Fact(
-                fact_id(user_id, kind, subject, new, cause_id=self.cause_id, at=self.at),
+                fact_id(
+                    user_id,
+                    kind,
+                    subject,
+                    new,
+                    cause_id=self.cause_id,
+                    at=self.at,
+                    entry_key=entry_key,
+                ),
                 user_id,
                 kind,
                 self.at,

@@ -16,14 +16,28 @@ def action_id(user_id: str, sop: str, sop_version: int, entry_key: str, step: st
     return _digest("action", user_id, sop, str(sop_version), entry_key, step)
 
 
-def fact_id(user_id: str, kind: str, subject: str, new: str, *, cause_id: str, at: int) -> str:
-    """Return the id of a fact: who, what, to which value, by which cause, at which stream time."""
+def fact_id(
+    user_id: str,
+    kind: str,
+    subject: str,
+    new: str,
+    *,
+    cause_id: str,
+    at: int,
+    entry_key: str = "",
+) -> str:
+    """Return the id of a fact: who, what, to which value, by which cause, at which stream time.
+
+    A fact of a journey has its ``entry_key``, too: one event may end a journey and open the next.
+    """
     when = str(at)
     # The framing of _digest, spelled out: most of what the fold hashes are facts.
     framed = (
         f"4:fact,{len(user_id)}:{user_id},{len(kind)}:{kind},{len(subject)}:{subject},"
         f"{len(new)}:{new},{len(cause_id)}:{cause_id},{len(when)}:{when},"
     )
+    if entry_key:
+        framed += f"{len(entry_key)}:{entry_key},"
     return blake2b(framed.encode(), digest_size=_ID_BYTES).hexdigest()
 
 

@@ -219,7 +219,8 @@ def put(draft: Draft, name: str, journey: Journey) -> None:
 def _migrate(draft: Draft, sop: Sop, journey: Journey, target: str) -> Journey:
     step = sop.bodies[sop.version].steps[target]
     visits = {target: 1} if step.returns else {}
-    new = journey.__replace__(version=sop.version, step=target, visits=visits)
+    # What was taken is forgotten: the new version's steps say nothing about the old one's.
+    new = journey.__replace__(version=sop.version, step=target, visits=visits, taken=())
     put(draft, sop.name, new)
     draft.fact(
         "journey_migrated",

@@ -28,7 +28,8 @@ class Timer(NamedTuple):
 
     Timers sort in the order of firing: by time; at the same instant stages and segment come before
     the steps of journeys, and these go by the priority of the SOP, which ``rank`` negates, and then
-    by its name. So where a cap leaves room for one, the SOP of the highest priority has it.
+    by its name. So where a cap leaves room for one, the SOP of the highest priority has it. The
+    ``version`` is the journey's: after a migration, a step of the same name is another one.
     """
 
     due: int
@@ -36,6 +37,7 @@ class Timer(NamedTuple):
     rank: int = 0
     sop: str = ""
     step: str = ""
+    version: int = 0
 
     @property
     def cause_id(self) -> str:
@@ -48,7 +50,9 @@ class Timer(NamedTuple):
 def timers(profile: Profile, playbook: Playbook, until: int = _EVER) -> list[Timer]:
     """Return the timers due at or before ``until``, in the order in which they will fire."""
     waiting = [
-        Timer(journey.due, TimerKind.STEP, _rank(name, playbook), name, journey.visit)
+        Timer(
+            journey.due, TimerKind.STEP, _rank(name, playbook), name, journey.visit, journey.version
+        )
         for name, journey in profile.journeys.items()
         if not journey.ended and journey.due <= until
     ]

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from brokers import KafkaBroker, choose_kafka, kafka, new_broker
 from hypothesis import settings
+from hypothesis.internal.conjecture.engine import ConjectureRunner
 
 # No deadline: how long an example takes says more about the machine's load than about us. Here,
 # because a property takes the profile that is there when its module is read.
@@ -93,3 +94,15 @@ def dropped_sockets(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         with caplog.at_level(logging.CRITICAL, logger="kafka"):
             yield
         gc.collect()
+
+
+@pytest.fixture
+def unlike() -> Iterator[None]:
+    """Have Hypothesis draw every example anew.
+
+    Else five of six are an earlier one with some part copied over another: fine for small values,
+    but a thousand histories would be those of some two hundred people.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConjectureRunner, "generate_mutations_from", lambda *_: None)
+        yield

@@ -1,8 +1,10 @@
 """Random histories: every kind of event, repeated, late, backfilled, refunded, in two lives.
 
 They lie around the days on which clocks change, with pauses from a millisecond to two days.
+``run`` is what becomes of them in a world.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
@@ -12,11 +14,17 @@ from journeys_people import DAY, HOUR, MINUTE, when
 from msgspec.structs import replace
 from rule_strategies import PAYLOADS
 from strategies import Log
-from worlds import CHANNELS, PURPOSES, ZONES
+from worlds import CHANNELS, PURPOSES, ZONES, World
 
-from schemas.records import Touchpoint
+from processors.partition import Effects, Partition
+from processors.playbook import Playbook
+from schemas.profile import Profile, decode, encode
+from schemas.records import Action, Fact, Touchpoint
 
+Run = tuple[dict[str, Profile], list[Fact], list[Action]]
 LATENESS = 7 * DAY
+SPAN = 20 * DAY
+"""How long the clock runs on after the last record."""
 # A day or so before clocks change: Berlin, New York, Lord Howe, each both ways.
 STARTS = tuple(
     when(day)
@@ -63,7 +71,11 @@ _OFTEN = (
 _MANNERS = st.sampled_from(
     tuple(product(("ann", "ann", "bob"), ("li", "wang"), ("wecom", "shop"), (False,) * 9 + (True,)))
 )
-_KINDS = (*sorted(_EVERY), *_OFTEN)
+_KINDS = st.sampled_from((*sorted(_EVERY), *_OFTEN))
+_DELAYS = st.sampled_from((0, 0, 0, 0, 0, 2 * HOUR, 30 * HOUR, 9 * DAY))
+_UNDOING = st.sampled_from(
+    ("order_paid", "order_refunded", "consent_changed", "friend_removed", "message_received")
+)
 
 
 def born(at: int) -> dict[str, str]:
@@ -79,19 +91,25 @@ def lives(draw: st.DrawFn) -> Log:
     days = draw(st.sampled_from((1, 2, 5, 9, None)))  # to the birthday, if it is told at first
     for number in range(draw(st.integers(10, 30))):
         clock += draw(st.sampled_from((1, 7 * MINUTE, HOUR, 5 * HOUR, 11 * HOUR, 2 * DAY)))
-        if log and draw(st.integers(0, 9)) == 0:
+        turn = draw(st.integers(0, 9)) if log else 9
+        if turn == 0:
             touchpoint = draw(st.sampled_from(log))[0]
         else:
-            kind = draw(st.sampled_from(_KINDS))
+            kind, occurred_at = draw(_KINDS), clock + number - draw(_DELAYS)
+            user, staff, channel, backfill = draw(_MANNERS)
+            if turn < 3:
+                # A word that comes late: it takes back what has gone on since some event.
+                kind, back = draw(_UNDOING), draw(st.integers(1, min(len(log), 8)))
+                earlier, came = log[-back]
+                user = earlier.user_id
+                occurred_at = min(clock + number, came + 1_000 + 100 * number)
             payload = draw(_EVERY[kind])
             if number == 0 and days is not None:
                 kind, payload = "attribute_set", born(clock + days * DAY)
-            delay = draw(st.sampled_from((0, 0, 0, 0, 0, 2 * HOUR, 30 * HOUR, 9 * DAY)))
-            user, staff, channel, backfill = draw(_MANNERS)
             touchpoint = Touchpoint(
                 f"e{number}",
                 user,
-                clock - delay + number,
+                occurred_at,
                 kind,
                 payload,
                 backfill=backfill,
@@ -130,3 +148,31 @@ def prolonged(log: Log, times: int) -> Log:
         for turn in range(times)
         for touchpoint, at in log
     ]
+
+
+def restarted(partition: Partition, playbook: Playbook) -> Partition:
+    """Return a partition that was stopped and goes on, maybe under another playbook."""
+    kept = {user: decode(encode(profile)) for user, profile in partition.profiles.items()}
+    again = Partition(playbook, kept)
+    again.clock = partition.clock
+    return again
+
+
+def run(world: World, log: Log, seen: Callable[[Playbook], Playbook] = lambda each: each) -> Run:
+    """Apply the log, each part at once under its playbook, and let the clock run on.
+
+    Args:
+        world: The playbooks.
+        log: The log.
+        seen: Turns each playbook into the one to run.
+    """
+    eras = [(seen(playbook), part) for playbook, part in world.eras(log)]
+    partition = Partition(eras[0][0], {})
+    effects: list[Effects] = []
+    for playbook, part in eras:
+        if playbook is not partition.playbook:
+            partition = restarted(partition, playbook)
+        effects.append(partition.apply(part))
+    effects.append(partition.advance(log[-1][1] + SPAN))
+    facts = [fact for each in effects for fact in each.facts]
+    return partition.profiles, facts, [action for each in effects for action in each.actions]

@@ -148,9 +148,8 @@ def allowed(rules: dict[str, Any], past: list[Touchpoint], action: Action) -> bo
     return last.payload["granted"] if last else rules["consent"][action.purpose] == "opt_out"
 
 
-def noisy(rules: dict[str, Any], at: int, zone: ZoneInfo, sop_name: str, family: str) -> bool:
+def noisy(rules: dict[str, Any], at: int, zone: ZoneInfo, sop: dict[str, Any], family: str) -> bool:
     """Tell whether an action of this SOP and family is outside the quiet hours."""
-    (sop,) = (sop for sop in rules["sops"] if sop["name"] == sop_name)
     quiet = sop.get("quiet_hours", rules.get("quiet_hours"))
     if quiet is None or sop.get("at_any_hour") or family != "message":
         return True
@@ -178,6 +177,8 @@ def fits(cap: dict[str, Any], zone: ZoneInfo, action: Action, earlier: list[Acti
 
     def period(at: int) -> object:
         day = shown(at, zone).date()
+        if cap["per"] == "month":
+            return day.year, day.month
         return day - timedelta(days=day.weekday() if cap["per"] == "week" else 0)
 
     now = period(action.requested_at)

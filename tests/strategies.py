@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -100,7 +100,11 @@ START = 1_700_000_000_000
 THOROUGH = settings(print_blob=True, deadline=None, max_examples=200)
 """A failure prints the blob that repeats it; the machine's speed is no failure."""
 
-EXHAUSTIVE = settings(THOROUGH, max_examples=1_000 if os.environ.get("CI") else 300)
+EXHAUSTIVE = settings(
+    THOROUGH,
+    max_examples=1_000 if os.environ.get("CI") else 300,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # `unlike` is for all examples
+)
 """1,000 histories where it is asked for."""
 
 Log = list[tuple[Touchpoint, int]]

@@ -101,6 +101,21 @@ def test_a_guard_that_would_have_been_closed_corrects_its_step() -> None:
     assert corrected(ann) == [("tour/write", "guard")]
 
 
+def test_a_migration_forgets_what_was_requested_before_it() -> None:
+    """The new version's steps say nothing about the old ones, even about one of the same name."""
+    tour = sop(step("write"), step("ask", after="1d"))
+    ann = Person(book(tour, consent={"marketing": "opt_out"}), START)
+    ann.joins()
+    ann.waits(HOUR)
+    asks = {"purpose": "marketing"}
+    new = {"version": 2, "steps": [step("write", asks), step("ask", asks, after="2h")]}
+    moved = tour | new | {"migrate": {"from": 1, "steps": {"ask": "ask"}}}
+    ann.under(book(moved, version=2, consent={"marketing": "opt_out"})).waits(DAY)
+    ann.does("consent_changed", purpose="marketing", on_channel="*", granted=False, ago=26 * HOUR)
+    assert ann.steps == ["write", "ask"]
+    assert corrected(ann) == [("tour/ask", "consent")]
+
+
 def test_somebody_who_was_not_silent_after_all_is_not_to_be_won_back() -> None:
     """The order that came late would have kept the journey from opening."""
     back = sop(

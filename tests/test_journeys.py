@@ -163,6 +163,18 @@ def test_an_event_opens_a_journey_once_however_late_it_comes_again() -> None:
     assert ann.told("action_suppressed") == [("action_suppressed", "tour", "already_entered")]
 
 
+def test_an_event_that_ends_a_journey_and_opens_the_next_states_each_fact_once() -> None:
+    """Both journeys meet the same wait at the same instant: two facts, of two ids."""
+    ready = wait("ready", **{"for": {"attribute": {"name": "goal"}}, "timeout": "5d"})
+    enter = {"event": ["group_joined", "attribute_set"]}
+    ann = Person(book(sop(ready, enter=enter, reentry="after_exit")), NOON)
+    ann.joins()
+    ann.does("attribute_set", name="goal", value="law")
+    ended = [fact for fact in ann.facts if fact.kind == "wait_ended"]
+    assert [fact.values["entry_key"] for fact in ended] == ["e1", "e2"]
+    assert len({fact.fact_id for fact in ann.facts}) == len(ann.facts)
+
+
 def test_nobody_is_in_one_sop_twice_at_a_time() -> None:
     """While a journey is open, another entry states that it was not."""
     ann = Person(book(sop(step("hi", after="1d"), reentry="after_exit")), NOON)
@@ -230,6 +242,19 @@ def test_who_is_inside_moves_to_the_new_version_where_the_playbook_says_so() -> 
     assert [(a.step, a.sop_version, a.template) for a in ann.actions] == [("only", 2, "new")]
     assert ann.times == [NOON + DAY]
     assert ann.told("journey_migrated") == [("journey_migrated", "tour", "2/only")]
+
+
+def test_a_migration_may_lead_back_to_a_step_before_one_of_the_old_name() -> None:
+    """The new version's step of the same name, due at the same instant, is another timer."""
+    ann = Person(book(OLD), NOON)
+    ann.joins()
+    ann.waits(DAY)
+    new = {"version": 2, "steps": [step("again"), step("two", after="1d")]}
+    moved = OLD | new | {"migrate": {"from": 1, "steps": {"two": "again"}}}
+    ann.under(book(moved, version=2)).waits(30 * DAY)
+    steps = [(action.step, action.sop_version) for action in ann.actions]
+    assert steps == [("one", 1), ("again", 2), ("two", 2)]
+    assert ann.times == [NOON + DAY, NOON + 2 * DAY, NOON + 2 * DAY]
 
 
 def test_who_is_inside_a_version_that_is_gone_leaves() -> None:

@@ -1,15 +1,19 @@
 """Random playbooks: every rule there is, and journeys of all shapes that ask about them.
 
 Tags, stages, RFM, points and tiers are those of ``rule_playbook``; SOPs, and what holds actions
-back, are drawn. Alphabets are small, so that everything meets.
+back, are drawn. Half of the worlds change their playbook in the middle of a history: an SOP is kept
+for those inside, or migrates them, or lets them go, or is dropped. Alphabets are small, so that
+everything meets; ``test_histories_census.py`` counts whether it does.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 from hypothesis import strategies as st
 from rule_playbook import PLAIN
+from strategies import Log
 
 from processors.playbook import Playbook, compile_playbook
 from schemas.playbook import PlaybookSpec
@@ -17,9 +21,17 @@ from schemas.playbook import PlaybookSpec
 
 @dataclass(frozen=True)
 class World:
-    """A playbook: what was drawn of it, the whole as YAML has it, and compiled."""
+    """A playbook, and for some the one before it.
+
+    Attributes:
+        drawn: What was drawn of the playbook; in force to the end.
+        earlier: The SOPs of the playbook that was in force at first, if there was another.
+        change: After how many tenths of a log the playbook changes.
+    """
 
     drawn: dict[str, Any]
+    earlier: tuple[dict[str, Any], ...] | None = None
+    change: int = 0
 
     @cached_property
     def plain(self) -> dict[str, Any]:
@@ -27,15 +39,47 @@ class World:
         return PLAIN | self.drawn
 
     @cached_property
+    def plain_first(self) -> dict[str, Any]:
+        """The playbook that was in force at first, as YAML has it."""
+        if self.earlier is None:
+            return self.plain
+        return self.plain | {"version": self.plain["version"] - 1, "sops": self.earlier}
+
+    @cached_property
     def playbook(self) -> Playbook:
         """The playbook as the fold takes it."""
         return compile_playbook(PlaybookSpec.model_validate(self.plain))
+
+    @cached_property
+    def first(self) -> Playbook:
+        """The playbook that was in force at first, as the fold takes it."""
+        if self.earlier is None:
+            return self.playbook
+        return compile_playbook(PlaybookSpec.model_validate(self.plain_first))
+
+    @cached_property
+    def sops(self) -> dict[tuple[str, int], dict[str, Any]]:
+        """Every SOP by name and version, as the playbook has it that it comes from."""
+        every = (*self.plain_first["sops"], *self.plain["sops"])
+        return {(sop["name"], sop["version"]): sop for sop in every}
+
+    def eras(self, log: Log) -> list[tuple[Playbook, Log]]:
+        """Return the parts of a log, each with the playbook that was in force."""
+        if self.earlier is None:
+            return [(self.playbook, log)]
+        place = len(log) * self.change // 10
+        return [(self.first, log[:place]), (self.playbook, log[place:])]
+
+    def plain_at(self, log: Log, at: int) -> dict[str, Any]:
+        """Return the playbook in force at a stream time, as YAML has it."""
+        _, before = self.eras(log)[0]
+        return self.plain if self.earlier is None or at > before[-1][1] else self.plain_first
 
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Shanghai", "Australia/Lord_Howe")
 CHANNELS = ("wecom", "sms")
 PURPOSES = ("marketing", "service")
-CONSENT = ("opt_out", "opt_out", "opt_in")
+CONSENT = ("opt_out", "opt_out", "opt_out", "opt_in")
 
 CONDITIONS: tuple[dict[str, Any], ...] = (
     {"attribute": {"name": "score", "at_least": 3}},
@@ -57,122 +101,192 @@ CLOCKED: tuple[dict[str, Any], ...] = (
     {"stage": {"machine": "engagement", "is": "silent"}},
 )
 ANY_CONDITION = st.sampled_from((*CONDITIONS, *CLOCKED))
-TIMES_OF_DAY = st.sampled_from(("00:00", "01:45", "02:15", "02:30", "09:00", "12:00", "22:00"))
+TIMES_OF_DAY = ("00:00", "01:45", "02:15", "02:30", "09:00", "12:00", "22:00")
+TIMEOUTS = st.sampled_from(("0s", "5h", "2d"))
+FORMS = st.sampled_from(("wait", "wait, met back", *("open",) * 5, "guarded"))
 QUIET_HOURS = (("00:30", "02:30"), ("22:00", "08:00"), ("02:15", "01:45"), ("12:00", "13:00"))
+ENTRIES: tuple[dict[str, Any], ...] = (
+    {"event": ["group_joined", "order_paid"]},
+    {"event": ["group_joined", "order_paid", "message_received"]},
+    {"event": ["group_joined", "page_viewed"]},
+    {"event": "page_viewed", "where": {"page": "/course/a"}},
+    {"condition": CONDITIONS[0]},
+    {"condition": CONDITIONS[1]},
+    {"condition": CLOCKED[0]},
+    {"condition": CLOCKED[1]},
+    {"condition": CLOCKED[3]},
+)
+MANNERS = [
+    {"enter": enter, "reentry": reentry, "priority": priority}
+    for enter, reentry, priority in product(
+        ENTRIES, ("never", "after_exit", "after_exit", {"after": "1d"}), (-1, 0, 1)
+    )
+]
+EVENTFUL = st.sampled_from([manner for manner in MANNERS if "event" in manner["enter"]])
+ANY_MANNER = st.sampled_from(MANNERS)
+EXITS = ("consent_withdrawn", "refunded", "friend_removed", "second_order")
+ENDS = st.sampled_from(
+    list(product((1, 2, 3, 4), ((), *((name,) for name in EXITS), EXITS[:3], EXITS[:3], EXITS)))
+)
+INSIDE = ("version", "steps", "max_visits", "exit_on", "goal", "exit_if")
+FATES = ("same", "kept", "kept", "migrated", "migrated", "let go", "dropped")
 
 
-@st.composite
-def actions(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw the action of a step."""
-    expires = draw(st.sampled_from((None, None, "3h", "1d")))
+def action(
+    family: str, channel: str, sender: str, purpose: str, expires: str, confirm: str
+) -> dict[str, Any]:
+    """Return the action of a step."""
     return {
-        "family": draw(st.sampled_from(("message", "message", "message", "message", "lead"))),
+        "family": family,
         "template": "t",
-        "channel": draw(st.sampled_from(("", *CHANNELS))),
-        "sender": draw(st.sampled_from(("", "li", "{friend|wang}"))),
-        "purpose": draw(st.sampled_from(("", "", *PURPOSES))),
-        "needs_confirmation": draw(st.booleans()),
+        "channel": channel,
+        "sender": sender,
+        "purpose": purpose,
+        "needs_confirmation": bool(confirm),
         "params": {"score": "{attribute.score|0}", "asked": "{tag.asked|no}"},
         **({"expires_after": expires} if expires else {}),
     }
 
 
-@st.composite
-def bodies(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Draw the steps of an SOP: any step may lead to any, and each is reached."""
-    names = [f"s{number}" for number in range(draw(st.integers(1, 4)))]
-    steps = []
-    for number, name in enumerate(names):
-        following = names[number + 1] if number + 1 < len(names) else "end"
-        if draw(st.integers(0, 3)) == 0:
-            condition, timeout = draw(ANY_CONDITION), draw(st.sampled_from(("0s", "5h", "2d")))
-            back = draw(st.sampled_from((*names, "end")))
-            ways = {"then": following, "else": back}
-            if draw(st.booleans()):
-                ways = {"then": back, "else": following}
-            steps.append({"name": name, "wait": {"for": condition, "timeout": timeout, **ways}})
-            continue
-        times: tuple[dict[str, Any], ...] = (
+# One draw for each of these: drawing is what takes the time.
+ACTIONS = st.sampled_from(
+    [
+        action(*drawn)
+        for drawn in product(
+            ("message", "message", "message", "message", "lead"),
+            ("", *CHANNELS),
+            ("", "li", "{friend|wang}"),
+            ("", "", *PURPOSES),
+            ("", "", "3h", "1d"),
+            ("", "yes"),
+        )
+    ]
+)
+# Seven of each kind, so that each comes as often.
+TIMES = st.sampled_from(
+    [
+        time
+        for number, at in enumerate(TIMES_OF_DAY)
+        for time in (
             {},
             {"after": "30h"},
             {"delay": "45m"},
             {"delay": "2h"},
             {"delay": "7h"},
-            {"days": draw(st.integers(0, 2)), "at": draw(TIMES_OF_DAY)},
-            {"delay": "1h", "at": draw(TIMES_OF_DAY)},
-            {"date": "2026-10-25", "at": draw(TIMES_OF_DAY)},
-            {"date": {"attribute": "birthday"}, "at": draw(TIMES_OF_DAY)},
+            {"days": number % 3, "at": at},
+            {"delay": "1h", "at": at},
+            {"date": "2026-10-25", "at": at},
+            {"date": {"attribute": "birthday"}, "at": at},
         )
-        step = {"name": name, "action": draw(actions()), **draw(st.sampled_from(times))}
-        if draw(st.integers(0, 3)) == 0:
+    ]
+)
+
+
+@st.composite
+def bodies(draw: st.DrawFn, *, lively: bool) -> list[dict[str, Any]]:
+    """Draw the steps of an SOP: any step may lead to any, and each is reached."""
+    names = [f"s{number}" for number in range(draw(st.integers(3 if lively else 1, 4)))]
+    steps = []
+    for number, name in enumerate(names):
+        following = names[number + 1] if number + 1 < len(names) else "end"
+        form = "open" if lively and not number else draw(FORMS)
+        if form.startswith("wait"):
+            condition, timeout = draw(ANY_CONDITION), draw(TIMEOUTS)
+            back = draw(st.sampled_from((*names, "end")))
+            ways = {"then": following, "else": back}
+            if form == "wait, met back":
+                ways = {"then": back, "else": following}
+            steps.append({"name": name, "wait": {"for": condition, "timeout": timeout, **ways}})
+            continue
+        step = {"name": name, "action": draw(ACTIONS), **draw(TIMES)}
+        if form == "guarded":
             step["only_if"] = draw(ANY_CONDITION)
         steps.append(step)
-    if "action" in steps[-1] and draw(st.booleans()):
+    if "action" in steps[-1] and draw(st.integers(0, 3)) == 0:
         steps[-1]["then"] = names[0]
     return steps
 
 
 @st.composite
-def sops(draw: st.DrawFn, name: str) -> dict[str, Any]:
-    """Draw an SOP that many of the events open."""
-    enter = draw(
-        st.sampled_from(
-            (
-                {"event": ["group_joined", "order_paid"]},
-                {"event": ["group_joined", "page_viewed"]},
-                {"event": "page_viewed", "where": {"page": "/course/a"}},
-                {"condition": CONDITIONS[0]},
-                {"condition": CONDITIONS[1]},
-                {"condition": CLOCKED[0]},
-                {"condition": CLOCKED[1]},
-                {"condition": CLOCKED[3]},
-            )
-        )
-    )
-    exits = ("consent_withdrawn", "refunded", "friend_removed", "second_order")
+def insides(draw: st.DrawFn, version: int, *, lively: bool = False) -> dict[str, Any]:
+    """Draw the part of an SOP that has a version."""
+    visits, exits = draw(ENDS)
+    body = {
+        "version": version,
+        "steps": draw(bodies(lively=lively)),
+        "max_visits": visits,
+        "exit_on": exits,
+    }
+    match draw(st.integers(0, 9)):
+        case 0 | 1:
+            body["goal"] = draw(ANY_CONDITION)
+        case 2:
+            body["exit_if"] = {"moved-on": draw(ANY_CONDITION)}
+    return body
+
+
+@st.composite
+def sops(draw: st.DrawFn, number: int) -> dict[str, Any]:
+    """Draw an SOP; many of the events open the first one, and it begins with an action."""
     sop = {
-        "name": name,
-        "version": 1,
-        "enter": enter,
-        "steps": draw(bodies()),
-        "reentry": draw(st.sampled_from(("never", "after_exit", "after_exit", {"after": "1d"}))),
-        "priority": draw(st.integers(-1, 1)),
-        "max_visits": draw(st.integers(1, 4)),
-        "exit_on": draw(st.lists(st.sampled_from(exits), max_size=2, unique=True)),
+        "name": f"sop-{number}",
+        **draw(ANY_MANNER if number else EVENTFUL),
+        **draw(insides(1, lively=not number)),
     }
     match draw(st.integers(0, 9)):
         case 0:
-            sop["goal"] = draw(ANY_CONDITION)
-        case 1:
             sop["at_any_hour"] = True
-        case 2:
-            sop["quiet_hours"] = draw(quiet_hours())
+        case 1 | 2:
+            sop["quiet_hours"] = draw(QUIET)
+        case 3 | 4 | 5:
+            sop["entry_age"] = "20h"
     return sop
 
 
 @st.composite
-def caps(draw: st.DrawFn, name: str) -> dict[str, Any]:
-    """Draw a cap."""
-    window = draw(
-        st.sampled_from(({"per": "day"}, {"within": "2d"}, {"within": "5h"}, {"per": "week"}))
-    )
-    each = draw(st.lists(st.sampled_from(("channel", "sender")), max_size=2, unique=True))
-    return {
-        "name": name,
-        "at_most": draw(st.sampled_from((1, 1, 2, 3))),
-        **window,
-        "each": each,
-        "channels": draw(st.sampled_from(([], ["wecom"]))),
-        "families": draw(st.sampled_from((["message"], ["message", "lead"]))),
-        "then": draw(st.sampled_from(("drop", "defer"))),
-    }
+def successors(draw: st.DrawFn, sop: dict[str, Any]) -> list[dict[str, Any]]:
+    """Draw what the next playbook makes of an SOP; nothing where it drops it."""
+    fate = draw(st.sampled_from(FATES))
+    if fate in {"same", "dropped"}:
+        return [sop] if fate == "same" else []
+    inside = {key: sop[key] for key in INSIDE if key in sop}
+    new = {key: sop[key] for key in sop if key not in inside} | draw(insides(2))
+    names = [step["name"] for step in new["steps"]]
+    match fate:
+        case "kept":
+            new["previous"] = [inside]
+        case "migrated":
+            ways = {step["name"]: draw(st.sampled_from(names)) for step in sop["steps"]}
+            new["migrate"] = {"from": 1, "steps": ways}
+    return [new]
 
 
-@st.composite
-def quiet_hours(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw quiet hours."""
-    first, end = draw(st.sampled_from(QUIET_HOURS))
-    return {"from": first, "to": end, "then": draw(st.sampled_from(("defer", "drop")))}
+CAPS = st.sampled_from(
+    [
+        {
+            "at_most": at_most,
+            **window,
+            "each": each,
+            "channels": channels,
+            "families": families,
+            "then": then,
+        }
+        for at_most, window, each, channels, families, then in product(
+            (1, 1, 2, 3),
+            ({"per": "day"}, {"per": "week"}, {"per": "month"}, {"within": "2d"}, {"within": "5h"}),
+            ([], [], ["channel"], ["sender"], ["channel", "sender"]),
+            ([], ["wecom"]),
+            (["message"], ["message", "lead"]),
+            ("drop", "defer"),
+        )
+    ]
+)
+QUIET = st.sampled_from(
+    [
+        {"from": first, "to": end, "then": then}
+        for (first, end), then in product(QUIET_HOURS, ("defer", "defer", "drop"))
+    ]
+)
 
 
 @st.composite
@@ -181,14 +295,20 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "timezone": draw(st.sampled_from(ZONES)),
         "consent": {purpose: draw(st.sampled_from(CONSENT)) for purpose in PURPOSES},
-        "caps": [draw(caps(f"cap-{number}")) for number in range(draw(st.integers(1, 2)))],
+        "caps": [
+            {"name": f"cap-{number}", **draw(CAPS)} for number in range(draw(st.integers(1, 2)))
+        ],
         "holdout": {"percent": draw(st.sampled_from((0, 0, 0, 0, 40))), "salt": "salt"},
-        **({} if draw(st.booleans()) else {"quiet_hours": draw(quiet_hours())}),
+        **({"quiet_hours": draw(QUIET)} if draw(st.integers(0, 2)) else {}),
     }
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    """Draw a playbook."""
-    journeys = [draw(sops(f"sop-{number}")) for number in range(draw(st.integers(1, 3)))]
-    return World({**draw(rules()), "sops": journeys})
+    """Draw a playbook, or two of which the second takes over."""
+    journeys = [draw(sops(number)) for number in range(draw(st.integers(1, 3)))]
+    if draw(st.booleans()):
+        return World({**draw(rules()), "sops": journeys})
+    following = [new for sop in journeys for new in draw(successors(sop))]
+    change = draw(st.integers(3, 7))
+    return World({**draw(rules()), "sops": following}, tuple(journeys), change)
