@@ -25,6 +25,14 @@ def orders_by_customer() -> dict[str, list[tuple[date, int]]]:
     return {customer: sorted(own) for customer, own in orders.items()}
 
 
+def purchases_by_customer() -> dict[str, list[tuple[int, int]]]:
+    """Return the time (midnight UTC in milliseconds) and cents of each customer's purchases."""
+    return {
+        customer: [(_midnight(day), cents) for day, cents in own]
+        for customer, own in orders_by_customer().items()
+    }
+
+
 def days_by_customer() -> dict[str, list[date]]:
     """Return each customer's purchase days, in order of time."""
     return {customer: [day for day, _ in own] for customer, own in orders_by_customer().items()}
@@ -64,6 +72,10 @@ def reminded(after: timedelta) -> set[str]:
 def last_day() -> date:
     """Return the day of the last purchase of all."""
     return max(own[-1] for own in days_by_customer().values())
+
+
+def _midnight(day: date) -> int:
+    return (day - date(1970, 1, 1)) // timedelta(milliseconds=1)
 
 
 def _lines() -> list[list[str]]:

@@ -1,16 +1,13 @@
 """RFM and the reminder on the CDNOW purchases, against a plain computation over the file."""
 
-from collections import defaultdict
-from datetime import UTC, datetime
-
 import pytest
+from cdnow_oracle import purchases_by_customer
 from playbook_yaml import SHIPPED
 from strategies import DAY
 
 from processors.partition import Partition
 from schemas.records import Action, Touchpoint
 from schemas.segments import SEGMENTS
-from schemas.shipped import shipped
 
 Purchases = dict[str, list[tuple[int, int]]]
 
@@ -18,15 +15,7 @@ Purchases = dict[str, list[tuple[int, int]]]
 @pytest.fixture(scope="module")
 def purchases() -> Purchases:
     """Return the date (as milliseconds) and cents of every purchase, by customer."""
-    bought: Purchases = defaultdict(list)
-    text = shipped("examples/cdnow_master.txt").read_text(encoding="ascii")
-    for line in text.splitlines()[1:]:
-        customer, date, _, dollars = line.split()
-        year, month, day = int(date[:4]), int(date[4:6]), int(date[6:])
-        at = int(datetime(year, month, day, tzinfo=UTC).timestamp()) * 1000
-        whole, _, cents = dollars.partition(".")
-        bought[customer].append((at, int(whole) * 100 + int(cents)))
-    return bought
+    return purchases_by_customer()
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,9 @@
 """RFM against fixed cuts at ten dates, and against the means of a population, on CDNOW."""
 
-from datetime import UTC, datetime
 from fractions import Fraction
 
 import pytest
-from cdnow_oracle import FILE
+from cdnow_oracle import purchases_by_customer
 from playbook_yaml import SHIPPED, brisk
 from strategies import DAY
 
@@ -19,12 +18,8 @@ Purchase = tuple[int, str, int]
 @pytest.fixture(scope="module")
 def purchases() -> list[Purchase]:
     """Return time, customer and cents of every purchase, by time."""
-    found = []
-    for line in FILE.read_text().splitlines()[1:]:
-        customer, day, _, dollars = line.split()
-        at = int(datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).timestamp()) * 1000
-        found.append((at, customer, int(Fraction(dollars) * 100)))
-    return sorted(found)
+    bought = purchases_by_customer().items()
+    return sorted((at, customer, cents) for customer, own in bought for at, cents in own)
 
 
 def paid(number: int, purchase: Purchase) -> tuple[Touchpoint, int]:

@@ -49,7 +49,9 @@ def show(name: str, as_json: bool) -> None:
         return
     tree = Tree(f"[bold]{spec.name}[/] version {spec.version}")
     bound = profile_bound(compile_playbook(spec))
-    tree.add(f"a profile takes at most {bound:,} bytes, whatever happens to the person")
+    tree.add(
+        f"a profile takes at most {bound:,} bytes, whatever happens to the person; mostly 1 to 3 kB"
+    )
     _grow(tree, {key: value for key, value in document.items() if key not in {"name", "version"}})
     out.print(tree)
 
