@@ -9,9 +9,11 @@ others, because each override below replaces a method whose text was read.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
+from aiokafka.errors import IllegalStateError
 from aiokafka.record import default_records
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
@@ -130,14 +132,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Compare the broker's ends with the positions here.
 
         Both are read in the thread that also hands records out, so that no record can be on its
-        way between the two.
+        way between the two. Partitions that have gone elsewhere meanwhile are left out.
         """
         consumer = self._ensure_consumer()
         ends = await consumer.end_offsets(tps)
-        return {
-            tp: Reach(end, self.fetched.get(tp, -1), await consumer.position(tp))
-            for tp, end in ends.items()
-        }
+        reach = {}
+        for tp, end in ends.items():
+            with suppress(IllegalStateError):  # it was given back while the broker was asked
+                reach[tp] = Reach(end, self.fetched.get(tp, -1), await consumer.position(tp))
+        return reach
 
     async def committed(self, tps: set[TP]) -> dict[TP, int]:
         """Ask the broker for the group's offsets, 0 for none: transactions move them, too."""

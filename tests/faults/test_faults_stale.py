@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from streams.apply import BatchApplier
 from streams.ceiling import WINDOW, TooManyDeadLetters, watch
 from streams.continuity import Log, StateLost, check_continuity
 from streams.faust_app import consume
-from streams.faust_transport import Batch, GapError
+from streams.faust_transport import Batch, ConsumerThread, GapError, Reach
 from streams.liveness import STALLED_AFTER, Liveness
 from streams.metrics import WorkerMetrics
 from streams.rows import Ledger
@@ -48,6 +49,25 @@ def test_a_batch_from_before_a_rebalance_is_left_out() -> None:
     app: Any = SimpleNamespace(consumer=SimpleNamespace(epoch=4))
     asyncio.run(consume(app, SimpleNamespace(events=events), apply))
     assert applied == [2]
+
+
+def test_a_partition_that_is_given_back_while_its_end_is_asked_for_is_left_out() -> None:
+    """The clock goes on for the others; the worker does not end."""
+    other = TP("touchpoints", 1)
+
+    async def end_offsets(tps: set[TP]) -> dict[TP, int]:
+        return dict.fromkeys(tps, 5)
+
+    async def position(tp: TP) -> int:
+        if tp == HERE:
+            raise IllegalStateError(f"Partition {tp} is not assigned")  # as aiokafka does
+        return 3
+
+    thread: Any = ConsumerThread.__new__(ConsumerThread)
+    thread.fetched = {}
+    consumer = SimpleNamespace(end_offsets=end_offsets, position=position)
+    thread._ensure_consumer = lambda: consumer
+    assert asyncio.run(thread.reach({HERE, other})) == {other: Reach(5, -1, 3)}
 
 
 def test_a_failure_ends_the_process_and_does_not_leave_the_agent() -> None:
