@@ -2,12 +2,13 @@
 
 The worker runs one for each Kafka partition, a simulation one for the whole file: the same code.
 Before a record is folded, its person's timers due at or before the record's time fire; after a
-batch, everybody's timers due at or before the clock fire. Log times do not decrease, so for each
+batch, others' timers due at or before the clock fire. Log times do not decrease, so for each
 person this is the same as firing every timer the moment it is due, however the log is cut.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from sys import maxsize
 from typing import Protocol
 
 from processors.aggregates import Aggregates
@@ -127,13 +128,17 @@ class Partition:
         self.funnels = {key: each.name for key, each in playbook.funnels.items()}
         self.aggregates = Aggregates(block or Block(), playbook.currency)
 
-    def apply(self, batch: Iterable[tuple[Touchpoint, int]], *, counted: int = 0) -> Effects:
+    def apply(
+        self, batch: Iterable[tuple[Touchpoint, int]], *, counted: int = 0, most: int = maxsize
+    ) -> Effects:
         """Apply touchpoints, each with the stream time of its record, in the order of the log.
 
         Args:
             batch: The touchpoints.
             counted: How many of the first ones the block has counted already: a crash has left it
                 ahead of their profiles.
+            most: About how many others may have their timers fired now. The rest stay due: for each
+                person it is the same whether they fire now, or before their next record.
         """
         effects = Effects()
         touches: list[Contribution] = []
@@ -155,24 +160,27 @@ class Partition:
                 touches.append(outcome.touch)
             self._keep(user_id, outcome, effects)
             self._schedule(user_id, outcome.profile)
-        self._fire_due(effects)
+        self._fire_due(effects, len(effects.changed) + most)
         effects.aggregates = self.aggregates.add(touches)
         return effects
 
-    def advance(self, now: int) -> Effects:
-        """Move the clock on to ``now``, never back, and fire what is due."""
+    def advance(self, now: int, most: int = maxsize) -> Effects:
+        """Move the clock on to ``now``, never back, and fire what is due for so many people.
+
+        Where ``most`` people changed there may be more who are due: ask again.
+        """
         effects = Effects()
         self.clock = max(now, self.clock)
-        self._fire_due(effects)
+        self._fire_due(effects, most)
         return effects
 
     def pending(self) -> int:
         """Return how many people wait for a timer."""
         return len(self.due)
 
-    def _fire_due(self, effects: Effects) -> None:
-        """Fire everybody's timers up to the clock: by due time, then by user id."""
-        while (entry := self.due.pop(self.clock)) is not None:
+    def _fire_due(self, effects: Effects, most: int) -> None:
+        """Fire timers up to the clock, until so many changed: by due time, then by user id."""
+        while len(effects.changed) < most and (entry := self.due.pop(self.clock)) is not None:
             due, user_id = entry
             self._fire_until(user_id, due, effects)
 

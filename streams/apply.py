@@ -25,6 +25,8 @@ from streams.rows import Ledger, to_rows
 from streams.settings import Settings
 from streams.table import Shard
 
+TIMERS_AT_ONCE = 2_000
+"""People whose timers fire in one batch: a date that a million wait for is many batches."""
 BROKER_TIME = 1  # Kafka's timestamp type LogAppendTime
 
 
@@ -68,7 +70,9 @@ class BatchApplier:
             records.require_after(shard.ledger.offset)
             with self._metrics.batch(len(records)):
                 touchpoints, sources, dead = self._decode(shard, records)
-                effects = shard.partition.apply(touchpoints, counted=_counted(shard, sources))
+                effects = shard.partition.apply(
+                    touchpoints, counted=_counted(shard, sources), most=TIMERS_AT_ONCE
+                )
                 for index, reason, detail in effects.rejected:
                     dead.append(_bury(sources[index], reason, detail))
                 effects.progress |= {each.key: each for each in shard.newly_followed()}
@@ -85,17 +89,23 @@ class BatchApplier:
             reach: how far each partition goes and was read.
         """
         for partition in list(self.shards):
-            async with self._turn(partition):
-                shard = self.shards.get(partition)
-                if shard is None or partition not in reach or not self._open:
-                    continue
-                behind = reach[partition].behind(shard.ledger.offset + 1)
-                if behind or not shard.ledger.broker_time:
-                    continue
-                effects = shard.partition.advance(now)
-                if effects.changed:
-                    ledger = replace(shard.ledger, clock=shard.partition.clock)
-                    await self._deliver(partition, shard, effects, [], ledger)
+            while await self._fire(partition, now, reach):
+                pass
+
+    async def _fire(self, partition: int, now: int, reach: Mapping[int, Reach]) -> bool:
+        """Fire some of what is due in a partition; tell whether there may be more."""
+        async with self._turn(partition):
+            shard = self.shards.get(partition)
+            if shard is None or partition not in reach or not self._open:
+                return False
+            behind = reach[partition].behind(shard.ledger.offset + 1)
+            if behind or not shard.ledger.broker_time:
+                return False
+            effects = shard.partition.advance(now, TIMERS_AT_ONCE)
+            if effects.changed:
+                ledger = replace(shard.ledger, clock=shard.partition.clock)
+                await self._deliver(partition, shard, effects, [], ledger)
+            return len(effects.changed) >= TIMERS_AT_ONCE
 
     async def give_back(self) -> None:
         """Finish the batches in flight, and begin nothing more: the partitions are given back."""

@@ -111,7 +111,7 @@ class WorkerMetrics:
 
     @contextmanager
     def batch(self, records: int) -> Iterator[None]:
-        """Time one batch; it counts as progress when it ends well."""
+        """Time one batch."""
         if not self._in_hand:
             self._busy_since = time.monotonic()
         self._in_hand += 1
@@ -121,10 +121,10 @@ class WorkerMetrics:
         if not self._in_hand:  # those of several partitions overlap: each second counts once
             self.busy_seconds += time.monotonic() - self._busy_since
         self.batch_records.observe(records)
-        self.last_progress = time.monotonic()
 
     def applied(self, effects: Effects, dead: list[DeadLetter]) -> None:
         """Count what a durable batch has caused."""
+        self.last_progress = time.monotonic()
         self.actions_sent += len(effects.actions)
         self.facts_sent += len(effects.facts)
         _add(self.actions, (action.family for action in effects.actions))

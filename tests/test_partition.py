@@ -2,6 +2,7 @@
 
 from collections import Counter
 from functools import partial
+from sys import maxsize
 from zlib import crc32
 
 from hypothesis import given
@@ -41,15 +42,16 @@ def run(log: Log, now: int) -> tuple[list[str], dict[str, list[Fact]], dict[str,
 @THOROUGH
 @given(log=logs(), data=st.data())
 def test_any_cut_into_batches_gives_the_same(log: Log, data: st.DataObject) -> None:
-    """Batches, idle moves of the clock and restarts from the changelog change nothing."""
+    """Batches, moves of the clock, restarts, and timers left for later change nothing."""
     now = log[-1][1] + 500 * HOUR
     partition = Partition(PLAYBOOK, {})
     effects, start = [], 0
+    most = data.draw(st.integers(0, 3) | st.just(maxsize))
     for stop in [*data.draw(cuts(len(log))), len(log)]:
-        effects.append(partition.apply(log[start:stop]))
+        effects.append(partition.apply(log[start:stop], most=most))
         following = log[stop][1] if stop < len(log) else now
         idle = data.draw(st.integers(partition.clock, max(partition.clock, following)))
-        effects.append(partition.advance(idle if partition.clock else 0))
+        effects.append(partition.advance(idle if partition.clock else 0, most))
         kept = {user: decode(encode(profile)) for user, profile in partition.profiles.items()}
         counts, clock = partition.counts, partition.clock
         if data.draw(st.booleans()):
@@ -103,6 +105,18 @@ def test_the_accounts_add_up(log: Log) -> None:
     got = {"applied": counts.applied, "duplicates": counts.duplicates, "late": counts.late}
     assert Counter(got | {"rejected": len(effects.rejected)}) == want
     assert sum(p.applied for p in partition.profiles.values()) == counts.applied
+
+
+def test_a_date_that_many_wait_for_is_many_batches() -> None:
+    """No more people than asked for change at once, and in the end everybody has."""
+    joined_now = [Touchpoint(f"e{n}", f"u{n:02}", START, "group_joined", {}) for n in range(25)]
+    partition = Partition(PLAYBOOK, {})
+    partition.apply([(each, START) for each in joined_now])
+    moves = [partition.advance(START + 500 * HOUR, 10) for _ in range(4)]
+    assert [len(each.changed) for each in moves] == [10, 10, 5, 0]
+    whole = Partition(PLAYBOOK, {})
+    whole.apply([(each, START) for each in joined_now])
+    assert joined(moves) == joined([whole.advance(START + 500 * HOUR)])
 
 
 @THOROUGH
