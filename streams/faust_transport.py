@@ -167,8 +167,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return
-        if not self.flow_active:  # fetched while partitions were taken away: read them again
-            await self.perform_seek()
+        if not self.flow_active:
+            # Fetched while partitions were taken away: the recovery seeks before the flow goes on.
+            # To seek here, as Faust does, may meet partitions that are gone by then, and fails.
             return
         for tp, batch in records.items():
             if not self.flow_active or generation != self.app.consumer_generation_id:
