@@ -26,8 +26,9 @@ DIMENSIONS = ("channel", "campaign", "stage", "segment")
 _TOUCHES, _PEOPLE, _NEW, _ORDERS, _REVENUE = range(5)
 _LAST = _PEOPLE
 """Gathered touches know the number of the last one; how many people they are is in the place."""
-_OF_ONE = ("all", *DIMENSIONS)
-_BITS = tuple(tuple(place >> bit & 1 for bit in range(5)) for place in range(32))
+_OF_ONE = ["all", *DIMENSIONS]
+_BITS = [[place >> bit & 1 for bit in range(5)] for place in range(32)]
+_FIVE = [[number] * 5 for number in (0, 1)]
 
 
 class Aggregates:
@@ -187,10 +188,16 @@ def _row(block: Block, grain: str, start: int, window: Window) -> Aggregate:
 
 def _row_of_one(block: Block, place: Place, sums: Cell) -> Aggregate:
     """Return the row of a minute in which all touches count in one place."""
-    fresh, *values = place
+    fresh, channel, campaign, stage, segment = place
     touches, last, new, orders, revenue = sums
-    people = [touches * bit for bit in _BITS[fresh]]
     return Aggregate(
-        block.first, "minute", block.minute, last, block.currency, [*_OF_ONE], ["", *values],
-        [touches] * 5, people, [new] * 5, [orders] * 5, [revenue] * 5,
+        block.first, "minute", block.minute, last, block.currency,
+        _OF_ONE, ["", channel, campaign, stage, segment], _five(touches),
+        _BITS[fresh] if touches == 1 else [touches * bit for bit in _BITS[fresh]],
+        _five(new), _five(orders), _five(revenue),
     )  # fmt: skip
+
+
+def _five(number: int) -> list[int]:
+    """Return a column of one number; rows are values, so those of 0 and 1 share theirs."""
+    return _FIVE[number] if 0 <= number <= 1 else [number] * 5

@@ -33,6 +33,9 @@ _NOT_TOUCHES = frozenset(NOT_TOUCHES)
 _DAYS = DAYS_AT_MOST * DAY
 _KNOWN = Counted(0, (), (), 0, 0)
 
+_Here = tuple[tuple[str], tuple[str], int, int]
+"""The channel and the campaign of a touch, and the bits of the stage and the segment after it."""
+
 
 def count(draft: Draft, before: Profile, touchpoint: Touchpoint) -> Contribution | None:
     """Count an applied event; None where it is no touch. The draft remembers what it counted in."""
@@ -46,29 +49,30 @@ def count(draft: Draft, before: Profile, touchpoint: Touchpoint) -> Contribution
     at, channel, campaign = draft.at, touchpoint.channel, touchpoint.campaign
     if len(channel) + len(campaign) > LONGEST_VALUE:
         channel, campaign = _bounded(channel), _bounded(campaign)
-    values = channel, campaign, profile.aipl, profile.segment
+    aipl, segment = profile.aipl, profile.segment
+    here = (channel,), (campaign,), _STAGE[aipl], _SEGMENT[segment]
     minute = at // MINUTE
     if known is None or known.start < minute:
-        profile.minute = _first(minute, *values)
-        fresh = _EVERY
+        profile.minute = Counted(minute, *here)
+        in_minute = _EVERY
     else:
         minute = known.start  # a clock that was set back does not bring a minute back
-        fresh = 0
-        joined = _joined(known, *values)
+        in_minute = 0
+        joined = _joined(known, here)
         if joined is not None:
-            fresh, profile.minute = joined
-    in_minute = fresh, *values
+            in_minute, profile.minute = joined
     occurred_at = touchpoint.occurred_at
     occurred_at = min(occurred_at, at)  # nothing occurs after the log has it
     day, _ = draft.playbook.calendar.day(occurred_at)
-    fresh = 0
+    in_day = 0
     if at - occurred_at <= _DAYS:
-        fresh = _count_day(draft, day // MINUTE, *values)
+        in_day = _count_day(draft, day // MINUTE, here)
+    place = in_minute, channel, campaign, aipl, segment
     return Contribution(
         minute * MINUTE,
-        in_minute,
+        place,
         day,
-        (fresh, *values),
+        place if in_day == in_minute else (in_day, channel, campaign, aipl, segment),
         1 if known is None else 0,
         profile.frequency - before.frequency,
         profile.monetary_minor - before.monetary_minor,
@@ -84,24 +88,17 @@ def _bounded(value: str) -> str:
     return value if len(value) <= LONGEST_VALUE else TOO_LONG
 
 
-def _first(start: int, channel: str, campaign: str, stage: str, segment: str) -> Counted:
-    """Return what is known after the first touch of a window."""
-    return Counted(start, (channel,), (campaign,), _STAGE[stage], _SEGMENT[segment])
-
-
-def _count_day(
-    draft: Draft, start: int, channel: str, campaign: str, stage: str, segment: str
-) -> int:
+def _count_day(draft: Draft, start: int, here: _Here) -> int:
     """Remember that the person was counted on a day; return where the person is new to it."""
     days = draft.profile.days
     for place in range(len(days) - 1, -1, -1):
         if days[place].start == start:
-            joined = _joined(days[place], channel, campaign, stage, segment)
+            joined = _joined(days[place], here)
             if joined is None:
                 return 0
             draft.profile.days = (*days[:place], joined[1], *days[place + 1 :])
             return joined[0]
-    added = _first(start, channel, campaign, stage, segment)
+    added = Counted(start, *here)
     if not days:
         draft.profile.days = (added,)
         return _EVERY
@@ -111,20 +108,19 @@ def _count_day(
     return _EVERY
 
 
-def _joined(
-    known: Counted, channel: str, campaign: str, stage: str, segment: str
-) -> tuple[int, Counted] | None:
+def _joined(known: Counted, here: _Here) -> tuple[int, Counted] | None:
     """Return the bits of the values that are new to a window, and what is known with them in."""
+    (channel,), (campaign,), stage, segment = here
     fresh, channels, campaigns = 0, known.channels, known.campaigns
     if channel not in channels and len(channels) < VALUES_AT_MOST:
         fresh, channels = _CHANNEL, (*channels, channel)
     if campaign not in campaigns and len(campaigns) < VALUES_AT_MOST:
         fresh, campaigns = fresh | _CAMPAIGN, (*campaigns, campaign)
-    if not known.stages & _STAGE[stage]:
+    if not known.stages & stage:
         fresh |= _IN_STAGE
-    if not known.segments & _SEGMENT[segment]:
+    if not known.segments & segment:
         fresh |= _IN_SEGMENT
     if not fresh:
         return None
-    stages, segments = known.stages | _STAGE[stage], known.segments | _SEGMENT[segment]
+    stages, segments = known.stages | stage, known.segments | segment
     return fresh, Counted(known.start, channels, campaigns, stages, segments)

@@ -1,6 +1,6 @@
 """A draft: the next profile in the making, with the facts and actions that come of it."""
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from processors.identity import fact_id
 from processors.playbook import Playbook
@@ -14,16 +14,27 @@ TEXT_AT_MOST = 256
 Verdict = Literal["applied", "duplicate", "late"]
 
 
-class Outcome(NamedTuple):
-    """What one event or timer did."""
+class Outcome:
+    """What one event or timer did.
 
-    profile: Profile
-    facts: list[Fact]
-    actions: list[Action]
-    verdict: Verdict
-    progress: list[Progress]
-    touch: Contribution | None = None
-    """What it adds to the live aggregates."""
+    Attributes:
+        profile: The profile after it.
+        facts: What changed or was not done, and why.
+        actions: What downstream is asked to do.
+        progress: What changed in funnels.
+        verdict: Whether an event was applied; a timer always is.
+        touch: What it adds to the live aggregates.
+    """
+
+    __slots__ = ("actions", "facts", "profile", "progress", "touch", "verdict")
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.facts: list[Fact] = []
+        self.actions: list[Action] = []
+        self.progress: list[Progress] = []
+        self.verdict: Verdict = "applied"
+        self.touch: Contribution | None = None
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on an event, not a fault of the program
@@ -53,8 +64,8 @@ def require_short(value: Scalar, what: str) -> None:
         )
 
 
-class Draft:
-    """A private copy of a profile that the parts of the fold may write to.
+class Draft(Outcome):
+    """A private copy of a profile that the parts of the fold may write to; closed, the outcome.
 
     Dicts inside the copy are still shared with the original: replace them, never write to them.
 
@@ -73,15 +84,11 @@ class Draft:
 
     __slots__ = (
         "_turn",
-        "actions",
         "at",
         "cause_id",
         "cause_kind",
         "changed",
-        "facts",
         "playbook",
-        "profile",
-        "progress",
         "tie",
         "whole",
     )
@@ -95,15 +102,12 @@ class Draft:
         cause_id: str,
         tie: int = 0,
     ) -> None:
-        self.profile = copied(profile)
+        super().__init__(copied(profile))
         self.playbook = playbook
         self.at = at
         self.cause_kind = cause_kind
         self.cause_id = cause_id
         self.tie = tie
-        self.facts: list[Fact] = []
-        self.actions: list[Action] = []
-        self.progress: list[Progress] = []
         self.whole = False
         self.changed: set[str] = set()
         self._turn = profile.turn
@@ -169,4 +173,5 @@ class Draft:
     def outcome(self, verdict: Verdict, touch: Contribution | None = None) -> Outcome:
         """Close the draft."""
         self.profile.turn = self._turn
-        return Outcome(self.profile, self.facts, self.actions, verdict, self.progress, touch)
+        self.verdict, self.touch = verdict, touch
+        return self

@@ -17,9 +17,10 @@ from processors.settle import settle
 from processors.stages import restage, touch
 from processors.timers import Timer, TimerKind
 from processors.touches import WRITERS
+from processors.turning import turn_after
 from processors.walks import walk_on
 from processors.windows import AHEAD_AT_MOST, HOUR, record
-from schemas.profile import Profile
+from schemas.profile import Profile, copied
 from schemas.records import Touchpoint
 
 
@@ -81,11 +82,16 @@ def fire(profile: Profile, timer: Timer, playbook: Playbook) -> Outcome:
         timer: Its first timer (``processors.timers.timers``).
         playbook: The rules in force.
     """
-    draft = Draft(profile, playbook, timer.due, "timer", timer.cause_id)
+    due, known = timer.due, profile.judged == playbook.version
+    if timer.kind is TimerKind.CONDITION and known:
+        turn = turn_after(profile, playbook.clock, due - 1)
+        if turn is None or turn > due:
+            return _put_off(profile, turn)
+    draft = Draft(profile, playbook, due, "timer", timer.cause_id)
     if timer.kind is TimerKind.STEP:
         take_step(draft, timer.sop)
         return draft.outcome("applied")
-    if profile.judged == playbook.version:
+    if known:
         draft.ask_clock()
     else:
         draft.judge_all()
@@ -97,6 +103,13 @@ def fire(profile: Profile, timer: Timer, playbook: Playbook) -> Outcome:
     settle(draft, None)
     follow(draft, profile, None)
     return draft.outcome("applied")
+
+
+def _put_off(profile: Profile, turn: int | None) -> Outcome:
+    """Return the profile with its true turn: the one that it had was early."""
+    after = copied(profile)
+    after.turn = turn
+    return Outcome(after)
 
 
 def _from_the_future(touchpoint: Touchpoint, at: int) -> Rejected:

@@ -19,6 +19,9 @@ from schemas.records import Touchpoint
 
 Mark = tuple[int, int, int]
 
+LONGEST_DAY = 48 * 3_600_000
+"""More than the length of any local day, clock changes included."""
+
 
 class _StepsByMask(dict[int, tuple[int, ...]]):
     """Worked out when it is first asked for: few of the many masks ever occur."""
@@ -44,6 +47,8 @@ class Funnel:
         steps: Their names, in order.
         window: Milliseconds from the first step to the last, inclusive.
         first: Whether only a person's first entry counts.
+        reach: How long an event can still matter, in milliseconds: lateness, window, and two days,
+            which is more than any local day has.
         lateness: Of the playbook, in milliseconds.
         calendar: Its days.
         tests: By kind of event, the conditions that it may meet, each with its bit.
@@ -60,6 +65,7 @@ class Funnel:
     steps: tuple[str, ...]
     window: int
     first: bool
+    reach: int
     lateness: int
     calendar: Calendar
     tests: Mapping[str, tuple[tuple[Matches | None, int], ...]]
@@ -162,6 +168,7 @@ def _compile(spec: FunnelSpec, playbook: PlaybookSpec, calendar: Calendar) -> Fu
         steps=tuple(step.name for step in spec.steps),
         window=spec.window,
         first=spec.entry == "first",
+        reach=playbook.lateness + spec.window + LONGEST_DAY,
         lateness=playbook.lateness,
         calendar=calendar,
         tests=tests,

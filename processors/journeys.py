@@ -33,16 +33,17 @@ def follow(draft: Draft, before: Profile, touchpoint: Touchpoint | None) -> None
         before: The profile without it.
         touchpoint: The event; None where the clock alone changed something.
     """
-    journeys, concerned = draft.profile.journeys, False
-    for name, journey in journeys.items():
-        if not journey.ended and _concerns(draft, name, journey, touchpoint):
-            concerned = True
-            _go_on(draft, name, touchpoint)
+    journeys, concerned, playbook = draft.profile.journeys, False, draft.playbook
+    if touchpoint is None or draft.whole or draft.changed or touchpoint.kind in playbook.watched:
+        for name, journey in journeys.items():
+            if not journey.ended and _concerns(draft, name, journey, touchpoint):
+                concerned = True
+                _go_on(draft, name, touchpoint)
     if touchpoint is not None:
-        for sop in draft.playbook.entries.get(touchpoint.kind, ()):
+        for sop in playbook.entries.get(touchpoint.kind, ()):
             if _opens(draft, sop, before, touchpoint):
                 _enter(draft, sop, touchpoint)
-    if draft.playbook.edges or draft.profile.holding:
+    if playbook.edges or draft.profile.holding:
         _enter_by_edge(draft, touchpoint)
     if concerned or draft.profile.journeys is not journeys:
         _look_again(draft)

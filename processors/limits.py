@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-from processors.zones import instant, local, minute_of_day
+from processors.zones import date_of, instant, minute_of_day
 from schemas.profile import Sent
 
 LEDGER_AT_MOST = 256
@@ -34,7 +34,7 @@ class Quiet:
         """Return the first time after ``now`` that is not quiet; None if it is not quiet now."""
         if not self._silent(now, zone):
             return None
-        today = local(now, zone).date()
+        today = date_of(now, zone)
         ends = (end for days in (0, 1, 2) for end in self._ends(today + timedelta(days=days), zone))
         return next(end for end in ends if end > now and not self._silent(end, zone))
 
@@ -84,7 +84,7 @@ class Cap:
             return None
         if self.within:
             return times[-self.at_most] + self.within
-        return instant(_next_period(local(wanted.at, zone).date(), self.period), 0, zone)
+        return instant(_next_period(date_of(wanted.at, zone), self.period), 0, zone)
 
     def keeps(self, sent: Sent, now: int) -> bool:
         """Tell whether an action of the ledger may still count, in whatever zone is next."""
@@ -101,7 +101,7 @@ class Cap:
         if self.within:
             return sent.at > now - self.within
         # A change of zone may put the past into a later day than now: it counts all the same.
-        days = local(sent.at, zone).date(), local(now, zone).date()
+        days = date_of(sent.at, zone), date_of(now, zone)
         return _period(days[0], self.period) >= _period(days[1], self.period)
 
 

@@ -42,7 +42,7 @@ def move_on(draft: Draft, machine: Transitions, touchpoint: Touchpoint | None) -
         entered.add(move.to)
         touchpoint = None
     for move in machine.moves:
-        if _leaves(move, profile.machines[machine.name]):
+        if move.leaves(profile.machines[machine.name]):
             draft.look_again(move.condition.turns(profile, draft.at))
 
 
@@ -65,13 +65,9 @@ def state_stage(
 def _open_move(draft: Draft, machine: Transitions, touchpoint: Touchpoint | None) -> Move | None:
     state = draft.profile.machines[machine.name]
     for move in machine.moves:
-        if _leaves(move, state) and move.condition.holds(draft.profile, touchpoint, draft.at):
+        if move.leaves(state) and move.condition.holds(draft.profile, touchpoint, draft.at):
             return move
     return None
-
-
-def _leaves(move: Move, state: str) -> bool:
-    return move.to != state and (not move.origins or state in move.origins)
 
 
 def _enter(draft: Draft, machine: str, move: Move, touchpoint: Touchpoint | None) -> None:

@@ -16,7 +16,7 @@ from processors.draft import Outcome, Rejected
 from processors.due_index import DueIndex, DueTimes
 from processors.fold import fire, fold
 from processors.playbook import Playbook
-from processors.timers import next_due, timers
+from processors.timers import Timer, first_timer, may_be_sooner, next_due, timers
 from schemas.aggregates import Block, Contribution
 from schemas.profile import Profile
 from schemas.records import Action, Aggregate, Fact, Progress, Touchpoint
@@ -142,24 +142,26 @@ class Partition:
         """
         effects = Effects()
         touches: list[Contribution] = []
+        playbook, profiles, due, counts = self.playbook, self.profiles, self.due, self.counts
         for index, (touchpoint, at) in enumerate(batch):
             self.clock = max(at, self.clock)
             user_id = touchpoint.user_id
-            if self.due.may_be_due(user_id, at):
+            if due.may_be_due(user_id, at):
                 self._fire_until(user_id, at, effects)
-            profile = self.profiles.get(user_id)
+            before = profiles.get(user_id)
             try:
-                outcome = fold(profile or Profile(user_id), touchpoint, at, self.playbook)
+                outcome = fold(before or Profile(user_id), touchpoint, at, playbook)
             except Rejected as error:
                 effects.rejected.append((index, error.reason, error.detail))
                 continue
-            if profile is None:
-                self.counts.people += 1
+            if before is None:
+                counts.people += 1
             self._count(outcome)
             if outcome.touch is not None and index >= counted:
                 touches.append(outcome.touch)
             self._keep(user_id, outcome, effects)
-            self._schedule(user_id, outcome.profile)
+            if before is None or may_be_sooner(before, outcome.profile):
+                self._schedule(user_id, outcome.profile)
         self._fire_due(effects, len(effects.changed) + most)
         effects.aggregates = self.aggregates.add(touches)
         return effects
@@ -186,27 +188,23 @@ class Partition:
 
     def _fire_until(self, user_id: str, now: int, effects: Effects) -> None:
         """Fire one person's timers due at or before ``now``, each at its own due time."""
-        profile = self.profiles[user_id]
-        playbook = self.playbook
-        due = next_due(profile, playbook)
-        while due is not None and due <= now:
-            first = timers(profile, playbook, due)[0]
-            outcome = fire(profile, first, playbook)
+        profile, playbook = self.profiles[user_id], self.playbook
+        timer = first_timer(profile, playbook)
+        while timer is not None and timer.due <= now:
+            outcome = fire(profile, timer, playbook)
             self._keep(user_id, outcome, effects)
-            profile = outcome.profile
-            due = next_due(profile, playbook)
-            if due is not None and due <= first.due and first in timers(profile, playbook, due):
-                raise StuckTimerError(
-                    f"the timer {first.cause_id} of {user_id!r} fired and is still due: whatever "
-                    "it does must move its own time on"
-                )
-        if due is not None:
-            self.due.enter(user_id, due)
+            profile, fired = outcome.profile, timer
+            timer = first_timer(profile, playbook)
+            if timer is not None and timer.due <= fired.due:
+                _require_done(fired, profile, playbook, timer.due)
+        if timer is not None:
+            self.due.enter(user_id, timer.due)
 
     def _keep(self, user_id: str, outcome: Outcome, effects: Effects) -> None:
         self.profiles[user_id] = effects.changed[user_id] = outcome.profile
-        effects.facts += outcome.facts
-        effects.actions += outcome.actions
+        if outcome.facts:
+            effects.facts += outcome.facts
+            effects.actions += outcome.actions  # each comes with a fact
         for each in outcome.progress:
             effects.progress[each.key] = each
 
@@ -223,3 +221,16 @@ class Partition:
                 self.counts.duplicates += 1
             case "late":
                 self.counts.late += 1
+
+
+def _require_done(fired: Timer, profile: Profile, playbook: Playbook, now: int) -> None:
+    """Refuse a timer that is still there, due at or before now, after it has fired.
+
+    Raises:
+        StuckTimerError: it is.
+    """
+    if fired in timers(profile, playbook, now):
+        raise StuckTimerError(
+            f"the timer {fired.cause_id} of {profile.user_id!r} fired and is still due: whatever "
+            "it does must move its own time on"
+        )

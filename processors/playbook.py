@@ -10,6 +10,7 @@ from processors.outreach import Outreach, compile_outreach
 from processors.points import Points, Tiers, compile_points, compile_tiers
 from processors.rules import Asked, Rule, compile_rules
 from processors.sops import Sop, compile_sop
+from processors.turning import Clock, compile_clock
 from processors.windows import Window
 from processors.zones import Calendar
 from schemas.playbook import PlaybookSpec
@@ -42,6 +43,7 @@ class Playbook:
         touch_ranks: AIPL rank (``processors.stages.AIPL``) by the kind of event.
         sops: SOPs by name.
         entries: SOPs by the kind of event that may open them.
+        watched: Kinds of events that may move a journey on, or end it, by themselves.
         edges: SOPs that a condition opens when it becomes true.
         edges_by_kind: Those whose condition a kind of event may change, directly or through tags,
             stages and the segment.
@@ -49,7 +51,8 @@ class Playbook:
         outreach: What every action has to pass.
         rules: Tags and stage machines, in the order in which they are judged.
         rules_by_kind: Those that a kind of event may change.
-        rules_by_clock: All of them, for a timer.
+        rules_by_clock: Those that a timer may change.
+        clock: When the clock may next change something (``processors.turning``).
         windows: What is kept of past events, by kind.
         window_keys: Their names in profiles.
         tags: Names of the tags.
@@ -74,6 +77,7 @@ class Playbook:
     new_for: int
     sops: Mapping[str, Sop]
     entries: Mapping[str, tuple[Sop, ...]]
+    watched: frozenset[str]
     edges: tuple[Sop, ...]
     edges_by_kind: Mapping[str, tuple[Sop, ...]]
     edges_at_once: Mapping[str, tuple[Sop, ...]]
@@ -81,6 +85,7 @@ class Playbook:
     rules: tuple[Rule, ...]
     rules_by_kind: Mapping[str, tuple[Asked, ...]]
     rules_by_clock: tuple[Asked, ...]
+    clock: Clock
     windows: Mapping[str, tuple[Window, ...]]
     window_keys: frozenset[str]
     tags: frozenset[str]
@@ -106,6 +111,7 @@ def compile_playbook(spec: PlaybookSpec) -> Playbook:
     edges = tuple(sop for sop in sops.values() if not sop.kinds)
     means = spec.rfm.means
     judged, given = compile_rules(spec), _built_in(spec)
+    tiers = compile_tiers(spec.tiers) if spec.tiers else None
     calendar = Calendar(spec.timezone)
     funnels = compile_funnels(spec, calendar)
     asked = [
@@ -125,6 +131,9 @@ def compile_playbook(spec: PlaybookSpec) -> Playbook:
         new_for=spec.stages.customer.new_for,
         sops=sops,
         entries=entries,
+        watched=frozenset(
+            kind for kind in payload_rules() for sop in sops.values() if sop.watches(kind)
+        ),
         edges=edges,
         edges_by_kind={kind: _edges(edges, kind, through=True) for kind in payload_rules()},
         edges_at_once={kind: _edges(edges, kind, through=False) for kind in payload_rules()},
@@ -132,12 +141,13 @@ def compile_playbook(spec: PlaybookSpec) -> Playbook:
         rules=tuple(judged.values()),
         rules_by_kind=rules.by_kind(judged, given),
         rules_by_clock=rules.by_clock(judged.values()),
+        clock=compile_clock(judged.values(), tiers, edges, sops.values()),
         windows=windows.by_kind(window for each in asked for window in each.needs),
         window_keys=frozenset(window.key for each in asked for window in each.needs),
         tags=frozenset(tag.name for tag in spec.tags),
         machines=frozenset({"engagement", "tier", *(each.name for each in spec.stages.machines)}),
         points=compile_points(spec.points) if spec.points else None,
-        tiers=compile_tiers(spec.tiers) if spec.tiers else None,
+        tiers=tiers,
         earning=frozenset(given["stage:tier"]),
         funnels=funnels,
         funnels_by_kind=funnels_by_kind(funnels),

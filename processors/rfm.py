@@ -11,6 +11,8 @@ from schemas.segments import SEGMENTS
 
 _RECENT = {segment.name for letters, segment in SEGMENTS.items() if letters[0] == "H"}
 
+_LETTERS = [[[f"{r}{f}{m}" for m in "LH"] for f in "LH"] for r in "LH"]
+
 
 def letters(profile: Profile, now: int, playbook: Playbook) -> str:
     """Return the letters for R, F and M at ``now``; empty without an order that counts."""
@@ -18,15 +20,16 @@ def letters(profile: Profile, now: int, playbook: Playbook) -> str:
     if last is None:
         return ""
     cuts = playbook.rfm
-    recency = "H" if now - last <= cuts.recency else "L"
-    frequency = "H" if profile.frequency >= cuts.frequency else "L"
-    monetary = "H" if profile.monetary_minor >= cuts.monetary_minor else "L"
-    return f"{recency}{frequency}{monetary}"
+    return _LETTERS[now - last <= cuts.recency][profile.frequency >= cuts.frequency][
+        profile.monetary_minor >= cuts.monetary_minor
+    ]
 
 
 def rescore(draft: Draft) -> None:
     """Bring the segment up to the draft's time, and state a change."""
     profile = draft.profile
+    if profile.last_paid_at is None and not profile.segment:
+        return
     scored = letters(profile, draft.at, draft.playbook)
     segment = SEGMENTS[scored].name if scored else ""
     if segment == profile.segment:

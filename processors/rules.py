@@ -80,6 +80,10 @@ class Move:
     condition: Condition
     origins: frozenset[str] = frozenset()
 
+    def leaves(self, state: str) -> bool:
+        """Tell whether it leads from the state to another one."""
+        return self.to != state and (not self.origins or state in self.origins)
+
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
@@ -184,8 +188,8 @@ def by_kind(
 
 
 def by_clock(rules: Iterable[Rule]) -> tuple[Asked, ...]:
-    """Return the rules with whether the clock concerns them even if it changed nothing else."""
-    return tuple(
+    """Return the rules that a timer may change, by the clock or through what they read."""
+    asked = (
         Asked(
             rule,
             None if _clocked(rule) else (),
@@ -193,6 +197,7 @@ def by_clock(rules: Iterable[Rule]) -> tuple[Asked, ...]:
         )
         for rule in rules
     )
+    return tuple(each for each in asked if each.tests is None or each.reads)
 
 
 def _clocked(rule: Rule) -> bool:

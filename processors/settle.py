@@ -67,9 +67,9 @@ def _rank(draft: Draft, tiers: Tiers) -> None:
 def _retire(draft: Draft) -> None:
     """Drop what rules left behind that the playbook no longer has."""
     profile, playbook = draft.profile, draft.playbook
-    if profile.judged == playbook.version:
+    before, profile.judged = profile.judged, playbook.version
+    if before in {0, playbook.version}:  # a new person has nothing yet
         return
-    profile.judged = playbook.version
     tags.drop_retired(draft)
     profile.trails = {k: v for k, v in profile.trails.items() if k in playbook.window_keys}
     profile.tallies = {k: v for k, v in profile.tallies.items() if k in playbook.window_keys}

@@ -118,6 +118,11 @@ class Sop:
     bodies: Mapping[int, Body]
     migrations: Mapping[int, Mapping[str, str]]
 
+    def watches(self, kind: str) -> bool:
+        """Tell whether an event of the kind may by itself move a journey that is somewhere."""
+        steps = [step for body in self.bodies.values() for step in body.steps.values()]
+        return any(step.watched.denies_event or kind in step.watched.triggers for step in steps)
+
     def conditions(self) -> Iterator[Condition]:
         """Yield every condition in it."""
         if self.condition:

@@ -33,14 +33,17 @@ def touch(draft: Draft, touchpoint: Touchpoint) -> None:
 def restage(draft: Draft) -> None:
     """Bring both stages up to the draft's time, and state what changed."""
     profile = draft.profile
-    aipl = _aipl(profile)
+    rank, frequency = profile.touch, profile.frequency
+    if frequency and rank < _LOYALTY:
+        rank = _LOYALTY if frequency >= _REPEAT else _PURCHASE
+    aipl = AIPL[rank]
     if aipl != profile.aipl:
-        values = {"frequency": str(profile.frequency), "touch": AIPL[profile.touch]}
+        values = {"frequency": str(frequency), "touch": AIPL[profile.touch]}
         _state(draft, "aipl", profile.aipl, aipl, values)
         profile.aipl = aipl
     customer = _customer(profile, draft.at, draft.playbook)
     if customer != profile.customer:
-        values = {"frequency": str(profile.frequency), "first_seen_at": str(profile.first_seen_at)}
+        values = {"frequency": str(frequency), "first_seen_at": str(profile.first_seen_at)}
         _state(draft, "customer", profile.customer, customer, values)
         profile.customer = customer
 
@@ -50,12 +53,6 @@ def restage_due(profile: Profile, playbook: Playbook) -> int | None:
     if profile.customer == "new_purchased" and profile.first_seen_at is not None:
         return profile.first_seen_at + playbook.new_for + 1
     return None
-
-
-def _aipl(profile: Profile) -> str:
-    if not profile.frequency:
-        return AIPL[profile.touch]
-    return AIPL[max(profile.touch, _LOYALTY if profile.frequency >= _REPEAT else _PURCHASE)]
 
 
 def _customer(profile: Profile, now: int, playbook: Playbook) -> str:

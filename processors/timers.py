@@ -67,6 +67,25 @@ def timers(profile: Profile, playbook: Playbook, until: int = _EVER) -> list[Tim
     return waiting
 
 
+def first_timer(profile: Profile, playbook: Playbook) -> Timer | None:
+    """Return the timer that will fire first; None without a timer."""
+    due, kind, step = profile.turn, TimerKind.CONDITION, ""
+    if profile.segment:  # without one there is no order, and neither of these has a time
+        rescoring, restaging = rescore_due(profile, playbook), restage_due(profile, playbook)
+        if rescoring is not None and (due is None or rescoring <= due):
+            due, kind = rescoring, TimerKind.RFM
+        if restaging is not None and (due is None or restaging <= due):
+            due, kind = restaging, TimerKind.CUSTOMER
+    rank, sop = 0, ""
+    for name, journey in profile.journeys.items():
+        if journey.ended or (due is not None and journey.due > due):
+            continue
+        order = _rank(name, playbook), name
+        if due is None or journey.due < due or (kind is TimerKind.STEP and order < (rank, sop)):
+            due, kind, (rank, sop), step = journey.due, TimerKind.STEP, order, journey.visit
+    return None if due is None else Timer(due, kind, rank, sop, step)
+
+
 def next_due(profile: Profile, playbook: Playbook) -> int | None:
     """Return the stream time at which the profile's first timer is due; None without a timer."""
     due = profile.turn
@@ -78,6 +97,18 @@ def next_due(profile: Profile, playbook: Playbook) -> int | None:
         if not journey.ended and (due is None or journey.due < due):
             due = journey.due
     return due
+
+
+def may_be_sooner(before: Profile, after: Profile) -> bool:
+    """Tell whether the first timer may be due sooner than before: most events put none forward."""
+    return (
+        after.turn != before.turn
+        or after.journeys is not before.journeys
+        or after.segment != before.segment
+        or after.customer != before.customer
+        or after.last_paid_at != before.last_paid_at
+        or after.first_seen_at != before.first_seen_at
+    )
 
 
 def _rank(name: str, playbook: Playbook) -> int:

@@ -12,14 +12,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from processors.draft import Draft
-from processors.funnels import Funnel, Mark
+from processors.funnels import LONGEST_DAY, Funnel, Mark
 from schemas.profile import Walk
 from schemas.records import Progress, Touchpoint
 
 EVENTS_AT_MOST = 128
 """Events that a walk keeps; of more the oldest go."""
-_LONGEST_DAY = 48 * 3_600_000
-"""More than the length of any local day, clock changes included."""
 _TIE_BITS = 32
 _BEFORE_ALL = Walk()
 
@@ -45,7 +43,7 @@ def _walk(draft: Draft, funnel: Funnel, mark: Mark) -> None:
     place = bisect_left(walk.marks, (at + 1,))
     if _repeats(walk.marks, place, mark):
         return
-    if at - funnel.window - _LONGEST_DAY < walk.floor or at < walk.sealed:
+    if at - funnel.window - LONGEST_DAY < walk.floor or at < walk.sealed:
         _say(draft, funnel, funnel.calendar.day(at)[0], (), exact=False)
     marks = walk.marks
     if at >= walk.floor:
@@ -144,10 +142,11 @@ def _of_days_before(
     today, tomorrow = funnel.calendar.day(at)
     if mask & funnel.bits[0] and today >= floor and len(known.get(today, ())) <= 1:
         yield today, _times(marks, funnel.attempt(marks, today, tomorrow))
+    since = max(floor, at - funnel.window - LONGEST_DAY)
     for day, times in known.items():
-        reached = len(times)
-        if day < floor or times[0] < at - funnel.window - _LONGEST_DAY:
+        if day < since:
             continue
+        reached = len(times)
         grows = reached in steps and at - times[0] <= funnel.window
         if grows and not funnel.excluded:
             # Without exclusions nothing has ended the attempt, and no other has come as far.
@@ -253,9 +252,11 @@ def _say(
 def _trimmed(funnel: Funnel, walk: Walk, now: int) -> Walk:
     """Return the walk without what no event that is not late can change, and bounded."""
     marks, floor, sealed = walk.marks, walk.floor, walk.sealed
-    horizon = now - funnel.lateness - funnel.window - _LONGEST_DAY
+    horizon = now - funnel.reach
     if marks and marks[0][0] < horizon:
         floor = max(floor, horizon)
+    elif len(marks) <= EVENTS_AT_MOST:
+        return walk
     if len(marks) > EVENTS_AT_MOST and not funnel.first:
         marks, sealed = _thinned(funnel, marks, sealed, now - funnel.lateness)
     if len(marks) > EVENTS_AT_MOST:

@@ -8,6 +8,7 @@ section 3.3.5, and what ``zoneinfo`` does with ``fold=0``.
 import re
 from calendar import isleap
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -18,8 +19,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _DAY = re.compile(r"(?:[0-9]{4}-)?([0-9]{2})-([0-9]{2})")
 _LEAP_YEAR = 2000
+_QUARTER = 900_000
+"""Milliseconds: every offset from UTC since 1972 is a multiple of it, so no day begins within."""
 _DAY_OF_UTC = 86_400_000
-_DAYS_KEPT = 4096
+_KEPT = 4096
+"""Results that are kept for each question: those asked lie close together in time."""
 
 
 def zone_of(profile: Profile, default: str) -> ZoneInfo:
@@ -35,12 +39,23 @@ def local(at: int, zone: ZoneInfo) -> datetime:
     return (_EPOCH + at * _MILLISECOND).astimezone(zone)
 
 
+def date_of(at: int, zone: ZoneInfo) -> date:
+    """Return the date of an instant in the zone."""
+    return _date_of_quarter(at // _QUARTER, zone)
+
+
+@lru_cache(maxsize=_KEPT)
+def _date_of_quarter(quarter: int, zone: ZoneInfo) -> date:
+    return local(quarter * _QUARTER, zone).date()
+
+
 def minute_of_day(at: int, zone: ZoneInfo) -> int:
     """Return the minutes since midnight that the wall clock shows."""
     shown = local(at, zone)
     return shown.hour * 60 + shown.minute
 
 
+@lru_cache(maxsize=_KEPT)
 def instant(day: date, minute: int, zone: ZoneInfo, *, fold: int = 0) -> int:
     """Return the instant of a local day and minute; ``fold=1`` takes the second of two."""
     shown = datetime(
@@ -51,7 +66,7 @@ def instant(day: date, minute: int, zone: ZoneInfo, *, fold: int = 0) -> int:
 
 def next_time(at: int, minute: int, zone: ZoneInfo) -> int:
     """Return the first instant at or after ``at`` that is this time of day."""
-    day = local(at, zone).date()
+    day = date_of(at, zone)
     while (found := instant(day, minute, zone)) < at:
         day += timedelta(days=1)
     return found
@@ -92,11 +107,11 @@ def _in_year(year: int, month: int, day: int) -> date:
 
 def days_later(at: int, days: int, minute: int, zone: ZoneInfo) -> int:
     """Return this time of day, so many calendar days after the local day of ``at``."""
-    return instant(local(at, zone).date() + timedelta(days=days), minute, zone)
+    return instant(date_of(at, zone) + timedelta(days=days), minute, zone)
 
 
 class Calendar:
-    """The local days of a time zone.
+    """The local days of a time zone, by their begin and end in milliseconds.
 
     Args:
         timezone: IANA name.
@@ -107,11 +122,8 @@ class Calendar:
         self._days: dict[int, tuple[tuple[int, int], ...]] = {}
 
     def day(self, at: int) -> tuple[int, int]:
-        """Return the begin and the end, exclusive, of the day of an instant, in milliseconds."""
-        number = at // _DAY_OF_UTC
-        days = self._days.get(number)
-        if days is None:
-            days = self._meeting(number)
+        """Return the begin and the end, exclusive, of the day of an instant."""
+        days = self._days.get(at // _DAY_OF_UTC) or self._meeting(at // _DAY_OF_UTC)
         for day in days:
             if at < day[1]:
                 return day
@@ -119,9 +131,9 @@ class Calendar:
 
     def _meeting(self, number: int) -> tuple[tuple[int, int], ...]:
         """Work out the local days that a day of UTC, counted from 1970, meets; keep them."""
-        first = local(number * _DAY_OF_UTC, self._zone).date()
+        first = date_of(number * _DAY_OF_UTC, self._zone)
         begins = [instant(first + timedelta(days=n), 0, self._zone) for n in range(4)]
-        if len(self._days) >= _DAYS_KEPT:
+        if len(self._days) >= _KEPT:
             self._days.clear()
         self._days[number] = days = tuple(pairwise(begins))
         return days

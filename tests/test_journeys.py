@@ -208,9 +208,7 @@ def test_a_timer_that_does_not_move_on_is_refused(monkeypatch: pytest.MonkeyPatc
     """A timer that leaves itself due stops the program instead of firing for ever."""
     ann = Person(book(sop(step("hi", after="1d"))), NOON)
     ann.joins()
-    monkeypatch.setattr(
-        partition, "fire", lambda profile, *_: Outcome(profile, [], [], "applied", [])
-    )
+    monkeypatch.setattr(partition, "fire", lambda profile, *_: Outcome(profile))
     with pytest.raises(StuckTimerError, match="tour/hi"):
         ann.waits(2 * DAY)
 
