@@ -122,8 +122,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         self.fetched[partition] = offset - 1
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Go on at the group's offsets, as `seek`."""
+        """Go on at the group's offsets, as `seek`; at the beginning where there are none.
+
+        aiokafka leaves those where they are: past records that a rebalance has discarded.
+        """
         offsets: Mapping[TP, int] = await super().seek_to_committed()
+        if fresh := [tp for tp, offset in offsets.items() if not offset]:
+            with suppress(IllegalStateError):  # they are gone: the next recovery seeks
+                await self.call_thread(self._ensure_consumer().seek_to_beginning, *fresh)
         for tp, offset in offsets.items():
             self.fetched[TP(*tp)] = (offset or 0) - 1
         return offsets

@@ -1,9 +1,12 @@
 """What Faust does that we replace: each test fails when Faust's own way is put back."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from kafka import KafkaProducer
 from msgspec.structs import replace
 from orchestra import Program, await_that
@@ -16,6 +19,7 @@ from schemas.topics import load_topics
 from streams.admin import create_topics
 from streams.cli.children import Child
 from streams.cli.pages import PageError, read_json
+from streams.faust_transport import ConsumerThread
 
 pytestmark = pytest.mark.kafka
 
@@ -49,6 +53,35 @@ def test_a_spare_worker_that_takes_over_a_backlog_loses_none_of_it(
         narrow_line.publish(touchpoints)
         assert await_account([spare], len(touchpoints))["applied"] == len(touchpoints)
         assert dump([spare]) == fold_log(narrow_line).profiles
+
+
+def test_what_was_fetched_of_a_new_partition_and_discarded_is_fetched_again(
+    narrow_line: TheLine, seed: int
+) -> None:
+    """A seek to the group's offsets goes to the beginning where the group has none yet."""
+    narrow_line.publish(touches(seed, 100))
+    here = TopicPartition(narrow_line.settings.topic("touchpoints"), 0)
+    thread: Any = ConsumerThread.__new__(ConsumerThread)
+
+    async def call(method: Callable[..., Any], *arguments: Any) -> Any:
+        return await method(*arguments)
+
+    async def fetch_twice() -> tuple[int, int]:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=narrow_line.settings.bootstrap,
+            group_id=narrow_line.settings.group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+        thread.fetched, thread._consumer, thread.call_thread = {}, consumer, call
+        async with consumer:
+            consumer.assign([here])
+            discarded = await consumer.getmany(timeout_ms=20_000)
+            await thread.seek_to_committed()
+            again = await consumer.getmany(timeout_ms=5_000)
+        return discarded[here][0].offset, again[here][0].offset
+
+    assert asyncio.run(fetch_twice()) == (0, 0)
 
 
 def partitions_of(worker: Child) -> list[int] | None:
