@@ -66,6 +66,9 @@ class Database:
         except Exception as error:  # rocksdict has one class for all of them
             if "LOCK" in str(error):
                 raise StoreError(f"{folder} is in use by another process: {error}") from error
+            said = str(error)  # too many open files, say: the data are whole
+            if said.startswith("IO error") and "No such file" not in said:
+                raise self._failure(error) from error
             self._wipe(f"it cannot be opened: {error}")
             self._rocks = Rdict(str(folder), _options())
 
