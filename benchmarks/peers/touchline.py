@@ -64,9 +64,10 @@ class FifthOrders:
         self.counts = Counts()
         self.due = DueIndex()
         self.playbook = playbook
+        self.funnels: dict[str, str] = {}
 
-    def apply(self, batch: Iterable[tuple[Touchpoint, int]]) -> Effects:
-        """Apply touchpoints, each with the time of its record."""
+    def apply(self, batch: Iterable[tuple[Touchpoint, int]], **_: int) -> Effects:
+        """Apply touchpoints, each with the time of its record; there are no sums and no timers."""
         effects, changed, profiles = Effects(), {}, self.profiles
         for touchpoint, at in batch:
             self.clock = max(at, self.clock)
