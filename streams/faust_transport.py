@@ -117,22 +117,37 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return batches
 
     def seek(self, partition: TP, offset: int) -> None:
-        """Go on at an offset: what comes before it counts as handed out."""
-        super().seek(partition, offset)
+        """Go on at an offset: what comes before it counts as handed out.
+
+        That is noted first. A fetch that comes in between is then found to leave a gap.
+        """
         self.fetched[partition] = offset - 1
+        super().seek(partition, offset)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Go on at the group's offsets, as `seek`; at the beginning where there are none.
-
-        aiokafka leaves those where they are: past records that a rebalance has discarded.
-        """
-        offsets: Mapping[TP, int] = await super().seek_to_committed()
-        if fresh := [tp for tp, offset in offsets.items() if not offset]:
-            with suppress(IllegalStateError):  # they are gone: the next recovery seeks
-                await self.call_thread(self._ensure_consumer().seek_to_beginning, *fresh)
-        for tp, offset in offsets.items():
-            self.fetched[TP(*tp)] = (offset or 0) - 1
+        """Go on at the group's offsets, at the beginning where it has none."""
+        offsets: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
         return offsets
+
+    async def _seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek in the thread that fetches: no fetch can come between the seek and the note of it.
+
+        aiokafka leaves partitions without an offset where they are: past records that a rebalance
+        has discarded.
+        """
+        consumer = self._ensure_consumer()
+        offsets: Mapping[TP, int] = await consumer.seek_to_committed()
+        for tp in consumer.assignment() & offsets.keys():
+            self.seek(TP(*tp), offsets[tp] or 0)
+        return offsets
+
+    async def unread(self, records: Mapping[TP, Batch]) -> None:
+        """Take back records that nobody was given, unless their partition was sought since."""
+        held = self.assignment()
+        for tp, batch in records.items():
+            if tp in held and self.fetched.get(tp) == batch[-1].offset:
+                self.seek(tp, batch[0].offset)
+                self.fetched[tp] = batch.after
 
     async def reach(self, tps: set[TP]) -> dict[TP, Reach]:
         """Compare the broker's ends with the positions here.
@@ -173,9 +188,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return
-        if not self.flow_active:
-            # Fetched while partitions were taken away: the recovery seeks before the flow goes on.
-            # To seek here, as Faust does, may meet partitions that are gone by then, and fails.
+        if not self.flow_active:  # fetched while partitions were taken away
+            await self._thread.call_thread(self._thread.unread, records)
             return
         for tp, batch in records.items():
             if not self.flow_active or generation != self.app.consumer_generation_id:

@@ -51,6 +51,57 @@ def test_a_batch_from_before_a_rebalance_is_left_out() -> None:
     assert applied == [2]
 
 
+class Positions:
+    """A consumer of one partition that nobody has committed, as far as positions go."""
+
+    position = 0
+
+    def assignment(self) -> set[TP]:
+        """Return the partition."""
+        return {HERE}
+
+    async def seek_to_committed(self) -> dict[TP, None]:
+        """Do as aiokafka does: seek nothing where nothing is committed."""
+        return {HERE: None}
+
+    def seek(self, _tp: TP, offset: int) -> None:
+        """Go on elsewhere."""
+        self.position = offset
+
+
+def thread_over(log: Positions) -> Any:
+    """Return Faust's consumer thread, without a thread, over this consumer."""
+    thread: Any = ConsumerThread.__new__(ConsumerThread)
+    thread.fetched = {HERE: -1}
+    thread._ensure_consumer = lambda: log
+    thread.call_thread = lambda function, *given: function(*given)
+    return thread
+
+
+def test_what_was_fetched_before_a_first_assignment_was_ready_is_read_again() -> None:
+    """Nothing is committed yet, and a fetch that nobody was given has gone ahead by 23."""
+    log = Positions()
+    thread = thread_over(log)
+    log.position, thread.fetched[HERE] = 23, 22
+    asyncio.run(thread.seek_to_committed())
+    assert (log.position, thread.fetched[HERE]) == (0, -1)
+
+
+@pytest.mark.parametrize(("sought", "then"), [(None, 10), (15, 15), (40, 40)])
+def test_records_that_nobody_was_given_are_taken_back(sought: int | None, then: int) -> None:
+    """They are fetched again, from where they were; but where somebody sought, this holds."""
+    log = Positions()
+    thread = thread_over(log)
+    batch = Batch(SimpleNamespace(offset=offset) for offset in range(10, 30))
+    batch.after = 7  # the mark of a transaction lies between
+    log.position, thread.fetched[HERE] = 30, 29
+    if sought is not None:
+        thread.seek(HERE, sought)
+    asyncio.run(thread.unread({HERE: batch}))
+    assert log.position == then
+    assert thread.fetched[HERE] == (7 if sought is None else sought - 1)
+
+
 def test_a_partition_that_is_given_back_while_its_end_is_asked_for_is_left_out() -> None:
     """The clock goes on for the others; the worker does not end."""
     other = TP("touchpoints", 1)
