@@ -15,6 +15,7 @@ from streams.liveness import Liveness
 from streams.metrics import WorkerMetrics
 from streams.restore import restore_shards
 from streams.settings import Settings
+from streams.standby import Standby
 from streams.stores import Stores
 from streams.worker_pages import add_worker_pages
 
@@ -40,11 +41,13 @@ def build_app(settings: Settings) -> App:
         else OrderedDelivery(settings, commit)
     )
     stores = Stores(settings, playbook)
+    standby = Standby(settings, stores, metrics)
     applier = BatchApplier(settings, codec, delivery, metrics)
 
     async def restore(assignment: set[TP]) -> dict[TP, int]:
         started = time.monotonic()
         wanted = {tp.partition for tp in assignment if tp.topic == source}
+        await standby.keep_only({tp.partition for tp in app.assignor.assigned_standbys()} - wanted)
         await delivery.take(wanted)
         shards = await restore_shards(settings, playbook, wanted, applier.shards, stores)
         applier.take_over(shards)
@@ -52,7 +55,8 @@ def build_app(settings: Settings) -> App:
         liveness.take_over({p: shard.ledger.offset + 1 for p, shard in shards.items()})
         metrics.lag.clear()  # of partitions that others have now
         metrics.last_progress = time.monotonic()
-        metrics.recovery.set(metrics.last_progress - started)
+        metrics.recovered(metrics.last_progress - started, shards)
+        standby.follow()
         return {
             TP(source, partition): shard.ledger.offset + 1
             for partition, shard in shards.items()
@@ -63,11 +67,12 @@ def build_app(settings: Settings) -> App:
         await applier.apply(tp.partition, records)
 
     async def stop() -> None:
+        await standby.keep_only(set())
         await delivery.stop()
         stores.close()
 
     hooks = Hooks(restore, applier.give_back, stop, kept=stores.kept)
-    app = new_app(settings, settings.group, hooks)
+    app = new_app(settings, settings.group, hooks, settings.standbys)
 
     # acks=False: Faust keeps no book of this topic; the applier commits each batch itself.
     @app.agent(app.topic(source, schema=BatchSchema(), acks=False))  # type: ignore[untyped-decorator]

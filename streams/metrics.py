@@ -6,7 +6,7 @@ know (the account of each partition) is read from them at each scrape, not count
 
 import time
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -108,6 +108,27 @@ class WorkerMetrics:
         self.recovery = Gauge(
             "touchline_recovery_seconds", "How long the last recovery took.", registry=registry
         )
+        self.recovery_records = Gauge(
+            "touchline_recovery_records",
+            "Records of the changelog that the last recovery read; 0: the profiles were here.",
+            ["partition"],
+            registry=registry,
+        )
+        self.standby_age = Gauge(
+            "touchline_standby_age_seconds",
+            "How long ago the copy of another worker's partition was level with its changelog.",
+            ["partition"],
+            registry=registry,
+        )
+        self.standby_offset = Gauge(
+            "touchline_standby_offset",
+            "Offset in the changelog to which a copy goes.",
+            ["partition"],
+            registry=registry,
+        )
+        self.standby_failures = Counter(
+            "touchline_standby_failures", "Copies that had to be tried again.", registry=registry
+        )
 
     @contextmanager
     def batch(self, records: int) -> Iterator[None]:
@@ -121,6 +142,30 @@ class WorkerMetrics:
         if not self._in_hand:  # those of several partitions overlap: each second counts once
             self.busy_seconds += time.monotonic() - self._busy_since
         self.batch_records.observe(records)
+
+    def recovered(self, seconds: float, shards: Mapping[int, Shard]) -> None:
+        """Tell what the last recovery took."""
+        self.recovery.set(seconds)
+        self.recovery_records.clear()
+        for partition, shard in shards.items():
+            self.recovery_records.labels(partition).set(shard.replayed)
+
+    @contextmanager
+    def standby(self, partition: int) -> Iterator[Callable[[int], None]]:
+        """Tell of a copy; give what is to be called with its offset whenever it is level."""
+        last = time.monotonic()
+
+        def level(offset: int) -> None:
+            nonlocal last
+            last = time.monotonic()
+            self.standby_offset.labels(partition).set(offset)
+
+        self.standby_age.labels(partition).set_function(lambda: time.monotonic() - last)
+        try:
+            yield level
+        finally:
+            self.standby_age.remove(partition)
+            self.standby_offset.remove(partition)
 
     def applied(self, effects: Effects, dead: list[DeadLetter]) -> None:
         """Count what a durable batch has caused."""

@@ -171,16 +171,25 @@ async def _logs(
 
 @asynccontextmanager
 async def changelog_reader(
-    settings: Settings, tps: list[TopicPartition]
+    settings: Settings, tps: list[TopicPartition], **options: Any
 ) -> AsyncIterator[AIOKafkaConsumer]:
-    """Give a consumer of the changelog that has joined no group; seek before reading."""
+    """Give a consumer of the changelog that has joined no group; seek before reading.
+
+    Args:
+        settings: Of the worker.
+        tps: What it reads.
+        options: Of the consumer, in place of those that an owner's recovery has.
+    """
+    usual: dict[str, Any] = {
+        "group_id": settings.group,  # to ask what is committed; it does not join
+        "max_partition_fetch_bytes": FETCH_BYTES,
+    }
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap,
-        group_id=settings.group,  # to ask what is committed; it does not join
         enable_auto_commit=False,
         auto_offset_reset="none",  # a changelog that is cut while it is read is an error
         isolation_level="read_committed",
-        max_partition_fetch_bytes=FETCH_BYTES,
+        **(usual | options),
     )
     consumer.assign(tps)
     try:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from schemas.codec import Codec
 from schemas.registry import Registry
@@ -86,6 +86,12 @@ class Settings(BaseModel):
         le=100_000_000,
         description="decoded profiles of each partition that stay in memory beside RocksDB",
     )
+    standbys: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="other workers that keep a copy of each partition, to take over; needs rocksdb",
+    )
     instance: str = Field(default="", description="group.instance.id, for static membership")
     batch_records: int = Field(
         default=4000, ge=1, le=100_000, description="records in one micro-batch"
@@ -115,6 +121,13 @@ class Settings(BaseModel):
     def _readable(cls, written: str) -> str:
         Deployment.read("", written)
         return written
+
+    @field_validator("standbys")
+    @classmethod
+    def _require_disk(cls, standbys: int, info: ValidationInfo) -> int:
+        if standbys and info.data.get("store") == "memory":
+            raise ValueError("a copy is kept on the disk: set TOUCHLINE_STORE=rocksdb")
+        return standbys
 
     @classmethod
     def load(cls, environ: Mapping[str, str], **flags: object) -> Self:

@@ -44,7 +44,7 @@ class Stores:
             StoreError: another process uses the folder.
         """
         if partition not in self._open:
-            self._open[partition] = self._new(partition)
+            self._open[partition] = self.new(partition)
         return self._open[partition]
 
     def close_others(self, partitions: set[int]) -> None:
@@ -59,11 +59,16 @@ class Stores:
             self._lock.close()
             self._lock = None
 
-    def _new(self, partition: int) -> Store:
+    def new(self, partition: int) -> Store:
+        """Return a store that is the caller's to close, of a partition that is not open here.
+
+        Raises:
+            StoreError: another process uses the folder.
+        """
         settings = self._settings
         if settings.store == "memory":
             return MemoryStore(self._playbook)
-        self._keep_out_others()
+        self.keep_out_others()
         return DiskStore(
             self.folder / str(partition),
             f"{settings.topic('profiles-changelog')}/{partition}",
@@ -71,7 +76,12 @@ class Stores:
             settings.cache_profiles,
         )
 
-    def _keep_out_others(self) -> None:
+    def keep_out_others(self) -> None:
+        """Make the folder this process's alone.
+
+        Raises:
+            StoreError: another process uses it.
+        """
         if self._lock is not None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -51,3 +51,11 @@ def test_a_password_in_a_setting_is_not_shown() -> None:
     with pytest.raises(SettingsError) as error:
         Settings.load({"TOUCHLINE_WAREHOUSE": "mysql://u:s3cret@h/d"})
     assert "s3cret" not in str(error.value)
+
+
+def test_copies_need_a_disk() -> None:
+    """Copies in memory would be of no use: the cure is named."""
+    with pytest.raises(SettingsError, match=r"TOUCHLINE_STANDBYS: .*TOUCHLINE_STORE=rocksdb"):
+        Settings.load({"TOUCHLINE_STANDBYS": "1"})
+    copies = {"TOUCHLINE_STANDBYS": "1", "TOUCHLINE_STORE": "rocksdb"}
+    assert Settings.load(copies).standbys == 1
