@@ -1,7 +1,8 @@
 """The whole worker with a whole playbook on real Kafka: throughput, latency, recovery, a profile.
 
     python benchmarks/worker.py [--playbook NAME] [--events N] [--people N] [--seconds S]
-                                [--profiles N] [--runs N] [--bootstrap HOST:PORT]
+                                [--mix visits|orders] [--profiles N] [--runs N]
+                                [--bootstrap HOST:PORT]
 
 With transactions (kafka) and without (plain). Needs Linux, Java 17, and Maven the first time;
 starts its own Kafka. The load generator and the broker share the machine with the worker.
@@ -11,8 +12,10 @@ import argparse
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from statistics import median
 
+from folding import workloads
 from peers.job import invent
 from peers.latency import measure_latency
 from peers.machine import HOME, Meter, broker, describe
@@ -24,6 +27,7 @@ from rich.table import Table
 
 from schemas.codec import Codec
 from schemas.playbook import find_playbook
+from schemas.records import Touchpoint
 from schemas.topics import load_topics
 from streams.admin import create_topics
 from streams.publisher import Publisher
@@ -31,21 +35,30 @@ from streams.settings import Settings
 
 LOAD = 0.7
 RATE = 100.0
-"""Events a second of the backlog, by their own times."""
+"""Orders a second of the backlog, by their own times."""
 BROKERS = ("kafka", "plain")
 SAMPLED_SECONDS = 8
 
 
 def fill(bootstrap: str, prefix: str, given: argparse.Namespace) -> str:
-    """Publish the events of the peers' job; return the topic's name."""
-    create_topics(bootstrap, [load_topics()["touchpoints"]], prefix=prefix)
+    """Publish a backlog, each event at its own time; return the topic's name."""
+    create_topics(bootstrap, [load_topics()["touchpoints"]], timestamps="event", prefix=prefix)
     source = f"{prefix}touchpoints"
-    start = int((time.time() - given.events / RATE) * 1000)
-    currency = find_playbook(given.playbook).currency
-    with Publisher(bootstrap, source, Codec()) as publisher:
-        for touchpoint in invent(given.events, given.people, start, RATE, currency):
+    with Publisher(bootstrap, source, Codec(), event_time=True) as publisher:
+        for touchpoint in backlog(given):
             publisher.publish(touchpoint)
     return source
+
+
+def backlog(given: argparse.Namespace) -> Iterator[Touchpoint]:
+    """Yield the events of the mix that was asked for."""
+    currency = find_playbook(given.playbook).currency
+    if given.mix == "orders":
+        start = int((time.time() - given.events / RATE) * 1000)
+        yield from invent(given.events, given.people, start, RATE, currency)
+    else:
+        lives = workloads.invent(given.playbook, given.events, given.people, currency=currency)
+        yield from (touchpoint for touchpoint, _ in lives)
 
 
 def worker(given: argparse.Namespace, kind: str) -> Peer:
@@ -104,6 +117,13 @@ def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--playbook", default="second-purchase")
+    parser.add_argument(
+        "--mix",
+        choices=("visits", "orders"),
+        default="visits",
+        help="visits: all kinds of events, as in benchmarks/fold.py; orders: nine in ten are paid "
+        "orders, as in benchmarks/peers.py (the steady load always is)",
+    )
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--people", type=int, default=20_000)
     parser.add_argument("--seconds", type=float, default=20.0, help="of steady load")
@@ -115,7 +135,7 @@ def main() -> None:
     console = Console(width=120)
     stem = f"worker-{int(time.time())}-"
     console.print(f"{given.playbook}; before: {describe()}", highlight=False)
-    table = Table(title=f"{given.events:,} events of {given.people:,} people")
+    table = Table(title=f"{given.events:,} events of {given.people:,} people, {given.mix}")
     for name in ("broker", "events/s", "CPU s per M", "peak MiB", "load", "p50 ms", "p99 ms"):
         table.add_column(name, justify="right")
     with broker(given.bootstrap) as (bootstrap, meter):
