@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -68,10 +69,16 @@ def choose_kafka() -> str:
     """Return where the tests take their Kafka from: ``given``, ``docker`` or ``maven``."""
     if os.environ.get("KAFKA_BOOTSTRAP"):
         return "given"
+    return "docker" if has_docker() else "maven"
+
+
+@cache
+def has_docker() -> bool:
+    """Tell whether a Docker engine answers."""
     # In a process of its own: a failed attempt leaves a socket to the garbage collector.
     ping = "import docker; docker.from_env(timeout=5).ping()"
     answer = subprocess.run([sys.executable, "-c", ping], capture_output=True, check=False)
-    return "maven" if answer.returncode else "docker"
+    return not answer.returncode
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from brokers import KafkaBroker, choose_kafka, kafka, new_broker
 from hypothesis import settings
 from hypothesis.internal.conjecture.engine import ConjectureRunner
 
+pytest_plugins = ["warehouses"]
+
 # No deadline: how long an example takes says more about the machine's load than about us. Here,
 # because a property takes the profile that is there when its module is read.
 settings.register_profile("touchline", deadline=None, print_blob=True)

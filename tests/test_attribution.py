@@ -2,29 +2,27 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import closing
 from fractions import Fraction
 from random import Random
 from typing import Any
 
 import pytest
+from warehouses import NewTables
 
 from schemas.records import Touchpoint
 from sinks.attribution import Attribution, Credit, attribution
-from sinks.migrations import migrate
 from sinks.orders import OrderRules
 from sinks.tables import TOUCHPOINTS
-from sinks.warehouse import Warehouse, open_warehouse
+from sinks.warehouse import Warehouse
 
 MODELS = ("first", "last", "linear", "position")
 Row = tuple[int, Touchpoint]
 
 
 @pytest.fixture
-def warehouse(tmp_path: Any) -> Iterator[Warehouse]:
+def warehouse(new_tables: NewTables) -> Iterator[Warehouse]:
     """The tables of the log, empty."""
-    with closing(open_warehouse(f"chdb://{tmp_path}/tables")) as warehouse:
-        migrate(warehouse)
+    with new_tables() as warehouse:
         yield warehouse
 
 

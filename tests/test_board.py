@@ -2,22 +2,21 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from random import Random
 from typing import Any
 
 import pytest
+from warehouses import NewTables
 
 from schemas.records import Fact, Touchpoint
 from sinks.board import Board, board
 from sinks.condition import Condition
 from sinks.effect import Arm, difference, sop_effect, wilson
 from sinks.flow import Participation, participation, stage_flow
-from sinks.migrations import migrate
 from sinks.orders import OrderRules
 from sinks.sales import by_product, by_refund_reason
 from sinks.tables import FACTS, TOUCHPOINTS
-from sinks.warehouse import Warehouse, open_warehouse
+from sinks.warehouse import Warehouse
 
 KINDS = (
     "page_viewed", "friend_added", "friend_removed", "group_joined", "content_shared",
@@ -29,10 +28,9 @@ Place = tuple[int, int]
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+def warehouse(new_tables: NewTables) -> Iterator[Warehouse]:
     """The tables of the log; each test empties those that it fills."""
-    with closing(open_warehouse(f"chdb://{tmp_path_factory.mktemp('board')}")) as warehouse:
-        migrate(warehouse)
+    with new_tables() as warehouse:
         yield warehouse
 
 

@@ -1,18 +1,17 @@
 """The rules of docs/funnels.md, each decided by a case of its own."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from datetime import date
 
 import pytest
+from warehouses import NewTables
 
 from schemas.records import Touchpoint
 from sinks.condition import Condition
 from sinks.funnel import StepResult, fell_out, funnel_trend, run_funnel, run_funnel_by
 from sinks.funnel_spec import Exclusion, Funnel, Step, StepField, Touch
-from sinks.migrations import migrate
 from sinks.tables import TOUCHPOINTS
-from sinks.warehouse import Limits, Warehouse, WarehouseUnavailable, open_warehouse
+from sinks.warehouse import Limits, Warehouse, WarehouseUnavailable
 
 DAY = 86_400_000
 KINDS = {
@@ -24,10 +23,9 @@ OF["b"] = Condition.of("order_paid", amount_minor={"at_least": 100})
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+def warehouse(new_tables: NewTables) -> Iterator[Warehouse]:
     """The tables of the log; each test empties them first."""
-    with closing(open_warehouse(f"chdb://{tmp_path_factory.mktemp('funnel')}")) as warehouse:
-        migrate(warehouse)
+    with new_tables() as warehouse:
         yield warehouse
 
 

@@ -2,21 +2,20 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import closing
 from random import Random
 
 import pytest
 from funnel_oracle import Event, Rules, distinct, histories, path, rows, times
+from warehouses import NewTables
 
 from sinks.condition import Condition
 from sinks.funnel import fell_out, funnel_trend, run_funnel, run_funnel_by
 from sinks.funnel_events import NARROW
 from sinks.funnel_paths import paths
 from sinks.funnel_spec import Breakdown, Exclusion, Funnel, Step, StepField, Touch
-from sinks.migrations import migrate
 from sinks.sql import Params
 from sinks.tables import TOUCHPOINTS
-from sinks.warehouse import Warehouse, open_warehouse
+from sinks.warehouse import Warehouse
 
 PEOPLE = 10_000
 SEED = 20_240_229
@@ -47,12 +46,9 @@ def people() -> dict[str, list[Event]]:
 
 
 @pytest.fixture(scope="module")
-def warehouse(
-    people: dict[str, list[Event]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Warehouse]:
+def warehouse(people: dict[str, list[Event]], new_tables: NewTables) -> Iterator[Warehouse]:
     """Their events, part of them stored twice."""
-    with closing(open_warehouse(f"chdb://{tmp_path_factory.mktemp('funnel')}")) as warehouse:
-        migrate(warehouse)
+    with new_tables() as warehouse:
         stored = rows(people)
         warehouse.execute("SYSTEM STOP MERGES touchpoints")
         warehouse.insert("touchpoints", TOUCHPOINTS.columns, stored)

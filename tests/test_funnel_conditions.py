@@ -1,21 +1,20 @@
 """A condition in SQL says the same of an event as the playbook's own checks in Python."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from warehouses import NewTables
 
 from processors.checks import compile_where
 from schemas.playbook.conditions import PastSpec
 from schemas.records import Touchpoint
 from sinks.condition import Condition
-from sinks.migrations import migrate
 from sinks.sql import Params
 from sinks.tables import TOUCHPOINTS
-from sinks.warehouse import Warehouse, open_warehouse
+from sinks.warehouse import Warehouse
 
 TEXTS = ["", "a", "ab", "1", "true", "it's \\ \t", "你好"]
 NUMBERS = [-1, 0, 1, 2**53 + 1, 1.5, -0.5, 1e300]
@@ -29,10 +28,9 @@ EVENTS = [
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+def warehouse(new_tables: NewTables) -> Iterator[Warehouse]:
     """One event for each channel and value."""
-    with closing(open_warehouse(f"chdb://{tmp_path_factory.mktemp('conditions')}")) as warehouse:
-        migrate(warehouse)
+    with new_tables() as warehouse:
         rows = [TOUCHPOINTS.row(("touchpoints", 0, i, 0), each) for i, each in enumerate(EVENTS)]
         warehouse.insert("touchpoints", TOUCHPOINTS.columns, rows)
         yield warehouse

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
@@ -22,14 +21,14 @@ from funnel_worlds import (
     store,
     world,
 )
+from warehouses import NewTables
 
 from processors import walks
 from sinks.funnel import fell_out, funnel_trend, run_funnel
 from sinks.funnel_live import LiveFunnel, _attempts, find_live, live_fell_out, live_trend, run_live
 from sinks.funnel_spec import Funnel
-from sinks.migrations import migrate
 from sinks.sql import Params
-from sinks.warehouse import Warehouse, open_warehouse
+from sinks.warehouse import Warehouse
 from streams.funnels import find_funnel
 
 PEOPLE = 1_000 if os.environ.get("CI") else 250
@@ -86,9 +85,7 @@ Made = tuple[Warehouse, list[Record], Folded]
 @pytest.fixture(
     scope="module", params=["followed from the first", "followed later", "short memory"]
 )
-def made(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Made]:
+def made(request: pytest.FixtureRequest, new_tables: NewTables) -> Iterator[Made]:
     """A world, folded and stored."""
     random = Random(SEED)  # noqa: S311 - test data
     log = world(random, PEOPLE, longest=8)
@@ -97,8 +94,7 @@ def made(
             patch.setattr(walks, "EVENTS_AT_MOST", 4)
         before = playbook(OTHERS) if request.param == "followed later" else None
         folded = fold_all(random, log, playbook(), before)
-    with closing(open_warehouse(f"chdb://{tmp_path_factory.mktemp('live')}")) as warehouse:
-        migrate(warehouse)
+    with new_tables() as warehouse:
         warehouse.execute("SYSTEM STOP MERGES")
         store(random, warehouse, log, folded)
         yield warehouse, log, folded

@@ -1,7 +1,6 @@
 """Live figures in ClickHouse: equal to the raw log, whatever was stored twice or replayed."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from random import Random
 
 import pytest
@@ -11,11 +10,11 @@ from hypothesis import strategies as st
 from live_worlds import LATENESS, PLAYBOOK, ZONE, count_all, fold_cut, store, with_campaigns
 from strategies import DAY, START, Log, cuts, logs
 from test_aggregates import MINUTE, view
+from warehouses import NewTables
 
 from sinks.live import Dimension, Live, LiveRules, live, live_from_raw
-from sinks.migrations import migrate
 from sinks.orders import OrderRules
-from sinks.warehouse import Warehouse, open_warehouse
+from sinks.warehouse import Warehouse
 
 RULES = LiveRules(OrderRules("USD", PLAYBOOK.min_order_minor), LATENESS, ZONE)
 DIMENSIONS: tuple[Dimension, ...] = ("all", "channel", "campaign", "stage", "segment")
@@ -23,11 +22,9 @@ END = 1 << 42
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+def warehouse(new_tables: NewTables) -> Iterator[Warehouse]:
     """The tables of the log."""
-    path = tmp_path_factory.mktemp("live")
-    with closing(open_warehouse(f"chdb://{path}")) as warehouse:
-        migrate(warehouse)
+    with new_tables() as warehouse:
         yield warehouse
 
 

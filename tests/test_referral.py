@@ -1,24 +1,21 @@
 """The referral tree and the K factor against plain Python, and by example."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from random import Random
-from typing import Any
 
 import pytest
+from warehouses import NewTables
 
 from schemas.records import Touchpoint
-from sinks.migrations import migrate
 from sinks.referrals import KFactor, Referred, k_factor, referral_tree
 from sinks.tables import TOUCHPOINTS
-from sinks.warehouse import Limits, Warehouse, WarehouseRefused, open_warehouse
+from sinks.warehouse import Limits, Warehouse, WarehouseRefused
 
 
 @pytest.fixture
-def warehouse(tmp_path: Any) -> Iterator[Warehouse]:
+def warehouse(new_tables: NewTables) -> Iterator[Warehouse]:
     """The tables of the log, empty."""
-    with closing(open_warehouse(f"chdb://{tmp_path}/tables")) as warehouse:
-        migrate(warehouse)
+    with new_tables() as warehouse:
         yield warehouse
 
 

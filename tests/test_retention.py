@@ -1,20 +1,18 @@
 """Retention against plain Python: other events begin than return, in any calendar."""
 
 from collections import defaultdict
-from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from warehouses import NewTables
 
 from schemas.records import Touchpoint
 from sinks.condition import Condition
-from sinks.migrations import migrate
 from sinks.retention import Cohort, Retention, retention
 from sinks.tables import TOUCHPOINTS
-from sinks.warehouse import open_warehouse
 
 HOUR = 3_600_000
 START = 1_700_000_000_000
@@ -41,7 +39,7 @@ def _later(start: date, then: date, unit: str) -> int:
     ("unit", "zone", "periods"),
     [("day", "UTC", 9), ("week", "Asia/Shanghai", 40), ("month", "America/New_York", 6)],
 )
-def test_against_plain_python(tmp_path: Any, unit: Any, zone: str, periods: int) -> None:
+def test_against_plain_python(new_tables: NewTables, unit: Any, zone: str, periods: int) -> None:
     """A person begins once and is counted once in each period with a return from then on."""
     random = Random(13)  # noqa: S311 - test data
     kinds = ("friend_added", "order_paid", "page_viewed")
@@ -72,8 +70,7 @@ def test_against_plain_python(tmp_path: Any, unit: Any, zone: str, periods: int)
         for start, n in sorted(people.items())
     ]
 
-    with closing(open_warehouse(f"chdb://{tmp_path}/tables")) as warehouse:
-        migrate(warehouse)
+    with new_tables() as warehouse:
         rows = [TOUCHPOINTS.row(("touchpoints", 0, i, 0), e) for i, e in enumerate(events)]
         warehouse.insert("touchpoints", TOUCHPOINTS.columns, rows)
         warehouse.insert("touchpoints", TOUCHPOINTS.columns, rows[::2])
@@ -81,8 +78,7 @@ def test_against_plain_python(tmp_path: Any, unit: Any, zone: str, periods: int)
         assert retention(warehouse, question) == expected
 
 
-def test_nobody(tmp_path: Any) -> None:
+def test_nobody(new_tables: NewTables) -> None:
     """Without anybody there are no cohorts."""
-    with closing(open_warehouse(f"chdb://{tmp_path}/tables")) as warehouse:
-        migrate(warehouse)
+    with new_tables() as warehouse:
         assert retention(warehouse, Retention(FRIEND, ORDER)) == []

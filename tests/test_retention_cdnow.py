@@ -1,22 +1,21 @@
 """Funnel, retention and RFM on 69,659 real purchases, against pandas over the raw file."""
 
 from collections.abc import Iterator
-from contextlib import closing
 
 import pandas as pd
 import pytest
+from warehouses import NewTables
 
 from schemas.records import Touchpoint
 from schemas.shipped import shipped
 from sinks.condition import Condition
 from sinks.funnel import run_funnel
 from sinks.funnel_spec import Funnel, Step
-from sinks.migrations import migrate
 from sinks.orders import OrderRules
 from sinks.retention import Retention, retention
 from sinks.rfm_matrix import RfmCuts, rfm_matrix, rfm_movement
 from sinks.tables import TOUCHPOINTS
-from sinks.warehouse import Warehouse, open_warehouse
+from sinks.warehouse import Warehouse
 
 DAY = 86_400_000
 DATES = ("1997-03-31", "1997-06-30", "1997-09-30", "1997-12-31", "1998-06-30")
@@ -42,12 +41,9 @@ def purchases() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def warehouse(
-    purchases: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Warehouse]:
+def warehouse(purchases: pd.DataFrame, new_tables: NewTables) -> Iterator[Warehouse]:
     """The purchases as touchpoints, half of them stored twice."""
-    with closing(open_warehouse(f"chdb://{tmp_path_factory.mktemp('cdnow')}")) as warehouse:
-        migrate(warehouse)
+    with new_tables() as warehouse:
         rows = [
             TOUCHPOINTS.row(
                 ("touchpoints", 0, i, row.at),

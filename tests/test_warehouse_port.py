@@ -19,7 +19,7 @@ from sinks.warehouse import (
     open_warehouse,
 )
 
-pytest_plugins = ["clickhouse_container", "clickhouse_server"]
+pytest_plugins = ["clickhouse_server"]
 
 
 @pytest.fixture(
