@@ -76,14 +76,15 @@ def first_timer(profile: Profile, playbook: Playbook) -> Timer | None:
             due, kind = rescoring, TimerKind.RFM
         if restaging is not None and (due is None or restaging <= due):
             due, kind = restaging, TimerKind.CUSTOMER
-    rank, sop = 0, ""
+    rank, sop, version = 0, "", 0
     for name, journey in profile.journeys.items():
         if journey.ended or (due is not None and journey.due > due):
             continue
         order = _rank(name, playbook), name
         if due is None or journey.due < due or (kind is TimerKind.STEP and order < (rank, sop)):
             due, kind, (rank, sop), step = journey.due, TimerKind.STEP, order, journey.visit
-    return None if due is None else Timer(due, kind, rank, sop, step)
+            version = journey.version
+    return None if due is None else Timer(due, kind, rank, sop, step, version)
 
 
 def next_due(profile: Profile, playbook: Playbook) -> int | None:

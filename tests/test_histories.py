@@ -31,7 +31,7 @@ from worlds import World, worlds
 
 from processors.bounds import profile_bound
 from processors.partition import Partition
-from processors.timers import TimerKind, next_due, timers
+from processors.timers import TimerKind, first_timer, next_due, timers
 from schemas.profile import dump, encode
 from schemas.records import Action
 
@@ -82,6 +82,7 @@ def test_timers_are_conserved(world: World, log: Log) -> None:
         assert all(due > now for _, due in pending.values())
         due = next_due(profile, playbook)
         assert due is None or due > now
+        assert first_timer(profile, playbook) == (left[0] if left else None)
 
 
 @EXHAUSTIVE
