@@ -15,7 +15,7 @@ from schemas.topics import load_topics
 from streams.admin import create_topics
 from streams.broken import broken_records
 from streams.cdnow import read_purchases, to_touchpoints
-from streams.cli.children import Child
+from streams.cli.children import Child, ChildError
 from streams.cli.demo_report import Timing, collect, print_report
 from streams.cli.output import err, json_option, print_json, progress
 from streams.cli.pages import read_json
@@ -155,6 +155,10 @@ def await_sink(worker: Child, sink: Child) -> None:
         ):
             return
         time.sleep(0.2)
+    raise ChildError(
+        f"ClickHouse lacks rows after {CATCH_UP_SECONDS:.0f} s: {wanted} were to be there, and "
+        f"{ {table: rows[table] for table in wanted} } are; the sink's log is {sink.log}"
+    )
 
 
 def _stay(settings: Settings, worker: Child, sink: Child) -> None:

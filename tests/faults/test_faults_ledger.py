@@ -15,7 +15,7 @@ from faust.types import TP
 from kafka import KafkaProducer
 from msgspec.msgpack import decode, encode
 from msgspec.structs import replace
-from orchestra import await_lag
+from orchestra import await_lag, await_that
 from the_line import TheLine, await_account, the_line
 from workload import DAY, LATER, touches
 
@@ -26,6 +26,7 @@ from sinks.tables import FACTS
 from sinks.warehouse import Warehouse, open_warehouse
 from streams.broken import broken_records
 from streams.cli.demo import await_sink
+from streams.cli.pages import read_json
 from streams.embedded import EmbeddedBroker
 from streams.metrics import SinkMetrics
 from streams.rows import LEDGER_KEY, Ledger
@@ -114,10 +115,11 @@ def test_what_a_table_may_forget_is_not_missed(line: TheLine, seed: int) -> None
     recent = int(time.time() * 1000) - 20 * DAY
     line.publish(touches(seed, 500))  # of 2023
     line.publish(touches(seed + 1, 100, start=recent, span=10 * DAY))
-    with line.worker() as worker, line.sink(keep_days="touchpoints=90,dead_letters=90") as sink:
+    with line.worker(), line.sink(keep_days="touchpoints=90,dead_letters=90") as sink:
         sink.wait_ready()
         await_lag(line)
-        await_sink(worker, sink)
+        await_lag(line, group="-sink")
+        await_that(lambda: not any(read_json(f"{sink.url}/lag").values()), "rows are missing")
     with tables(line) as warehouse:
         warehouse.execute("OPTIMIZE TABLE touchpoints FINAL")
         ((left, lost),) = warehouse.query(
