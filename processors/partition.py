@@ -2,7 +2,7 @@
 
 The worker runs one for each Kafka partition, a simulation one for the whole file: the same code.
 Before a record is folded, its person's timers due at or before the record's time fire; after a
-batch, others' timers due at or before the clock fire. Log times do not decrease, so for each
+batch, everybody's timers due at or before the clock fire. Log times do not decrease, so for each
 person this is the same as firing every timer the moment it is due, however the log is cut.
 """
 
@@ -128,17 +128,13 @@ class Partition:
         self.funnels = {key: each.name for key, each in playbook.funnels.items()}
         self.aggregates = Aggregates(block or Block(), playbook.currency)
 
-    def apply(
-        self, batch: Iterable[tuple[Touchpoint, int]], *, counted: int = 0, most: int = maxsize
-    ) -> Effects:
+    def apply(self, batch: Iterable[tuple[Touchpoint, int]], *, counted: int = 0) -> Effects:
         """Apply touchpoints, each with the stream time of its record, in the order of the log.
 
         Args:
             batch: The touchpoints.
             counted: How many of the first ones the block has counted already: a crash has left it
                 ahead of their profiles.
-            most: About how many others may have their timers fired now. The rest stay due: for each
-                person it is the same whether they fire now, or before their next record.
         """
         effects = Effects()
         touches: list[Contribution] = []
@@ -162,7 +158,7 @@ class Partition:
             self._keep(user_id, outcome, effects)
             if before is None or may_be_sooner(before, outcome.profile):
                 self._schedule(user_id, outcome.profile)
-        self._fire_due(effects, len(effects.changed) + most)
+        self._fire_due(effects, maxsize)
         effects.aggregates = self.aggregates.add(touches)
         return effects
 

@@ -26,7 +26,7 @@ from streams.settings import Settings
 from streams.table import Shard
 
 TIMERS_AT_ONCE = 2_000
-"""People whose timers fire in one batch: a date that a million wait for is many batches."""
+"""People whose timers fire in one batch, as the clock goes on without records."""
 BROKER_TIME = 1  # Kafka's timestamp type LogAppendTime
 
 
@@ -70,9 +70,7 @@ class BatchApplier:
             records.require_after(shard.ledger.offset)
             with self._metrics.batch(len(records)):
                 touchpoints, sources, dead = self._decode(shard, records)
-                effects = shard.partition.apply(
-                    touchpoints, counted=_counted(shard, sources), most=TIMERS_AT_ONCE
-                )
+                effects = shard.partition.apply(touchpoints, counted=_counted(shard, sources))
                 for index, reason, detail in effects.rejected:
                     dead.append(_bury(sources[index], reason, detail))
                 effects.progress |= {each.key: each for each in shard.newly_followed()}

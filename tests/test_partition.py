@@ -46,9 +46,9 @@ def test_any_cut_into_batches_gives_the_same(log: Log, data: st.DataObject) -> N
     now = log[-1][1] + 500 * HOUR
     partition = Partition(PLAYBOOK, {})
     effects, start = [], 0
-    most = data.draw(st.integers(0, 3) | st.just(maxsize))
+    most = data.draw(st.integers(1, 3) | st.just(maxsize))
     for stop in [*data.draw(cuts(len(log))), len(log)]:
-        effects.append(partition.apply(log[start:stop], most=most))
+        effects.append(partition.apply(log[start:stop]))
         following = log[stop][1] if stop < len(log) else now
         idle = data.draw(st.integers(partition.clock, max(partition.clock, following)))
         effects.append(partition.advance(idle if partition.clock else 0, most))
