@@ -1,9 +1,9 @@
 """A real worker that kills itself before or after a durable step: run by the tests as a process.
 
-The steps are the calls that the delivery makes, and ``part``, the first of several record
-batches of a changelog write. What stands around them here does nothing but count, and at the
-chosen pass send SIGKILL to its own process. Arguments: the settings as JSON, then ``before`` or
-``after``, the step, and at which pass.
+The steps are the calls that the delivery makes, and ``part``, the second of several record batches
+of a changelog write: the first may hold no more than the block of the aggregates. What stands
+around them here does nothing but count, and at the chosen pass send SIGKILL to its own process.
+Arguments: the settings as JSON, then ``before`` or ``after``, the step, and at which pass.
 
 With SIGUSR1 the process writes the stacks of all its threads to its log.
 """
@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaProducer
 from streams import app as worker
 from streams import delivery, outbox
 from streams.outbox import Row, new_producer, send_rows
-from streams.rows import Ledger
+from streams.rows import Ledger, is_person
 from streams.settings import Settings
 from streams.table import Shard
 
@@ -53,15 +53,16 @@ class Fate:
 
 def become_mortal(fate: Fate) -> None:
     """Put the fate around every durable step of this process."""
-    long: set[int] = set()  # partitions whose write of the changelog is several record batches
+    left: dict[int, int] = {}  # by partition: record batches of a long changelog write to let pass
 
     async def send(
         producer: AIOKafkaProducer, topic: str, partition: int, rows: Iterable[Row]
     ) -> int:
         step = "changelog" if topic.endswith("profiles-changelog") else "announcements"
         rows = list(rows)
-        if step == "changelog" and sum(len(value) for _, value in rows) > 3 * PART_BYTES:
-            long.add(partition)
+        if step == "changelog":
+            profiles = sum(len(value) for key, value in rows if is_person(key or b""))
+            left[partition] = 2 if profiles > 3 * PART_BYTES else 0
         sent: int = await fate.around(step, send_rows(producer, topic, partition, rows))
         return sent
 
@@ -76,10 +77,11 @@ def become_mortal(fate: Fate) -> None:
 
         async def send_part(batch: Any, topic: str, *, partition: int) -> Any:
             sent = await send_batch(batch, topic, partition=partition)
-            if topic.endswith("profiles-changelog") and partition in long:
-                long.remove(partition)
-                await asyncio.wait([sent])
-                fate.pass_by("after", "part")
+            if topic.endswith("profiles-changelog") and left[partition]:
+                left[partition] -= 1
+                if not left[partition]:
+                    await asyncio.wait([sent])
+                    fate.pass_by("after", "part")
             return sent
 
         producer.send_batch = send_part
