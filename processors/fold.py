@@ -17,7 +17,6 @@ from processors.settle import settle
 from processors.stages import restage, touch
 from processors.timers import Timer, TimerKind
 from processors.touches import WRITERS
-from processors.turning import turn_after
 from processors.walks import walk_on
 from processors.windows import AHEAD_AT_MOST, HOUR, record
 from schemas.profile import Profile, copied
@@ -84,7 +83,7 @@ def fire(profile: Profile, timer: Timer, playbook: Playbook) -> Outcome:
     """
     due, known = timer.due, profile.judged == playbook.version
     if timer.kind is TimerKind.CONDITION and known:
-        turn = turn_after(profile, playbook.clock, due - 1)
+        turn = playbook.clock(profile, due - 1)
         if turn is None or turn > due:
             return _put_off(profile, turn)
     draft = Draft(profile, playbook, due, "timer", timer.cause_id)

@@ -6,11 +6,12 @@ from hashlib import blake2b
 
 from processors import rules, windows
 from processors.funnels import Funnel, compile_funnels, funnels_by_kind
+from processors.logic import Turns
 from processors.outreach import Outreach, compile_outreach
 from processors.points import Points, Tiers, compile_points, compile_tiers
 from processors.rules import Asked, Rule, compile_rules
 from processors.sops import Sop, compile_sop
-from processors.turning import Clock, compile_clock
+from processors.turning import compile_clock
 from processors.windows import Window
 from processors.zones import Calendar
 from schemas.playbook import PlaybookSpec
@@ -85,7 +86,7 @@ class Playbook:
     rules: tuple[Rule, ...]
     rules_by_kind: Mapping[str, tuple[Asked, ...]]
     rules_by_clock: tuple[Asked, ...]
-    clock: Clock
+    clock: Turns
     windows: Mapping[str, tuple[Window, ...]]
     window_keys: frozenset[str]
     tags: frozenset[str]

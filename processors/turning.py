@@ -7,19 +7,17 @@ of three times it has been put off, and nothing else is to be done.
 
 from collections.abc import Iterable
 
-from processors.logic import Condition, Turns, never
+from processors.logic import Condition, Turns, earliest, never
 from processors.points import Tiers, tier_turns
 from processors.rules import HeldTags, KeptTags, Ladder, Rule, Transitions
 from processors.sops import Sop
 from schemas.profile import Profile
 
-Clock = tuple[Turns, ...]
-
 
 def compile_clock(
     rules: Iterable[Rule], tiers: Tiers | None, edges: Iterable[Sop], sops: Iterable[Sop]
-) -> Clock:
-    """Return the clocks of all that a timer may change.
+) -> Turns:
+    """Return the one clock of all that a timer may change.
 
     What a timer may change although no clock has turned (a condition on an event that is over, a
     transition that is open already) turns at once.
@@ -28,18 +26,8 @@ def compile_clock(
     if tiers is not None:
         clocks.append(lambda profile, now: tier_turns(profile, tiers, now))
     clocks += [_of_condition(sop.condition) for sop in edges if sop.condition is not None]
-    clocks += [clock for sop in sops if (clock := _of_journey(sop)) is not never]
-    return tuple(clock for clock in clocks if clock is not never)
-
-
-def turn_after(profile: Profile, clock: Clock, now: int) -> int | None:
-    """Return the first instant after now at which the clock may change something; None if never."""
-    first = None
-    for turns in clock:
-        due = turns(profile, now)
-        if due is not None and (first is None or due < first):
-            first = due
-    return first
+    clocks += map(_of_journey, sops)
+    return earliest(clocks)
 
 
 def _at_once(_profile: Profile, now: int) -> int | None:

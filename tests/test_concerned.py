@@ -52,7 +52,7 @@ def asking_everything(playbook: Playbook) -> Playbook:
         edges_by_kind=dict.fromkeys(payload_rules(), edges),
         edges_at_once=dict.fromkeys(payload_rules(), edges),
         watched=frozenset(payload_rules()),
-        clock=(lambda _profile, now: now + 1,),
+        clock=lambda _profile, now: now + 1,
         rules_by_clock=tuple(Asked(rule, None, frozenset()) for rule in playbook.rules),
     )
 

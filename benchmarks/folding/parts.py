@@ -45,7 +45,7 @@ _PARTS: Mapping[str, str] = {
     "timers.next_due": "timers: what is due next",
     "timers.first_timer": "timers: what is due next",
     "timers.may_be_sooner": "timers: what is due next",
-    "turning.turn_after": "timers: what is due next",
+    "logic.turns": "timers: what is due next",
     "due_index.pop": "timers: what is due next",
     "due_index.may_be_due": "timers: what is due next",
 }
