@@ -105,6 +105,21 @@ def test_sql_that_is_wrong_is_refused(warehouse: Warehouse) -> None:
         warehouse.execute("CREATE NONSENSE")
 
 
+@pytest.mark.parametrize("rows", [499, 2_001, 140_501])
+def test_many_rows_stay_rows(warehouse: Warehouse, rows: int) -> None:
+    """However many go in at once, in however many pieces, each keeps its own values."""
+    kept = [(number, f"n{number}", None if number % 3 else f"{number}") for number in range(rows)]
+    warehouse.insert("things", ("id", "name", "note"), kept)
+    assert sorted(warehouse.query("SELECT id, name, note FROM things")) == kept
+
+
+def test_merges_give_way_to_questions(embedded: Warehouse) -> None:
+    """The engine takes the setting: chdb ignores one that it does not know."""
+    setting = "SELECT value FROM system.server_settings WHERE name = {name:String}"
+    name = {"name": "os_threads_nice_value_merge_mutate"}
+    assert embedded.query(setting, name) == [("10",)]
+
+
 def test_a_query_that_failed_half_way_leaves_nothing_behind(embedded: Warehouse) -> None:
     """The next answer is its own, although part of the failed one was written already."""
     with pytest.raises(WarehouseRefused, match="half-way"):
