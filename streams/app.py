@@ -10,7 +10,8 @@ from schemas.playbook import find_playbook
 from streams.apply import BatchApplier
 from streams.delivery import Delivery, OrderedDelivery, TransactionalDelivery
 from streams.faust_app import App, Hooks, consume, new_app
-from streams.faust_transport import Batch, BatchSchema
+from streams.faust_fetching import Batch
+from streams.faust_transport import BatchSchema
 from streams.liveness import Liveness
 from streams.metrics import WorkerMetrics
 from streams.restore import restore_shards

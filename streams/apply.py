@@ -18,7 +18,7 @@ from schemas.wire import DecodeError
 from streams.ceiling import watch
 from streams.decode import decode_record
 from streams.delivery import Delivery
-from streams.faust_transport import Batch, Reach
+from streams.faust_fetching import Batch, Reach
 from streams.metrics import WorkerMetrics
 from streams.outbox import Row
 from streams.rows import Ledger, to_rows
@@ -60,7 +60,7 @@ class BatchApplier:
         Raises:
             aiokafka.errors.KafkaError: the broker did not take what the batch caused.
             streams.ceiling.TooManyDeadLetters: most records are bad.
-            streams.faust_transport.GapError: a batch before this one has gone astray.
+            streams.faust_fetching.GapError: a batch before this one has gone astray.
             RuntimeError: an earlier batch has failed.
         """
         async with self._turn(partition):

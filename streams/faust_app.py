@@ -9,14 +9,15 @@ import faust
 from faust.types import TP
 
 from streams.faust_assignor import Assignor
+from streams.faust_fetching import Batch
 from streams.faust_recovery import Restore, Tables
-from streams.faust_transport import Batch, Consumer, Transport, assert_versions
+from streams.faust_transport import Consumer, Transport, assert_versions
 from streams.settings import Settings
 
 FETCH_BYTES = 4 * 1024 * 1024
-# Bounds the memory of a backlog: batches, not records. When it is full Faust takes the partition
-# out of the next fetch, and sleeps a second when all are out, so it must last longer than that.
-BUFFERED_BATCHES = 64
+# More than a worker has partitions: one batch of each is in hand at most. Were it full, Faust
+# would stop fetching for a second.
+BUFFERED_BATCHES = 10_000
 
 
 @dataclass(frozen=True)
@@ -148,5 +149,6 @@ async def _apply(app: App, tp: TP, batch: Batch, apply: Apply) -> None:
         return
     try:
         await apply(tp, batch)
+        app.consumer.release(tp)
     except Exception as error:  # noqa: BLE001 - whatever it is, nothing may follow it
         await app.die(error)

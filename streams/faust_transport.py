@@ -7,21 +7,18 @@ and nothing is committed but what `Consumer.commit_batch` is told. Written for f
 others, because each override below replaces a method whose text was read.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any
 
-from aiokafka.errors import IllegalStateError
 from aiokafka.record import default_records
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-WRITTEN_FOR = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0", "mode-streaming": "0.7.1"}
+from streams.faust_fetching import Batch, ConsumerThread, Reach
 
-FETCH_WAIT_MS = 100
+WRITTEN_FOR = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0", "mode-streaming": "0.7.1"}
 
 
 def assert_versions() -> None:
@@ -44,30 +41,6 @@ def assert_versions() -> None:
         )
 
 
-class GapError(RuntimeError):
-    """Records between two batches were not handed out. A restart reads them again."""
-
-
-class Batch(list[Any]):
-    """The records of a partition, as they were fetched together."""
-
-    after = -1
-    """The offset that was handed out before its first record, or that was sought before it."""
-    epoch = 0
-    """How often partitions had been given back when it was handed out."""
-
-    def require_after(self, done: int) -> None:
-        """Make sure that nothing lies between the offset ``done`` and this batch.
-
-        Offsets alone cannot tell: the marks of transactions leave holes between them.
-
-        Raises:
-            GapError: something does.
-        """
-        if self.after > done:
-            raise GapError(f"records from offset {done + 1} to {self.after} were not handed out")
-
-
 class BatchSchema(Schema):  # type: ignore[misc]
     """A topic schema that passes the list of records through: decoding is the agent's work."""
 
@@ -77,97 +50,6 @@ class BatchSchema(Schema):  # type: ignore[misc]
     def loads_value(self, app: Any, message: Any, **kwargs: Any) -> Any:
         """Return the batch, a list of aiokafka ``ConsumerRecord``."""
         return message.value
-
-
-class Reach(NamedTuple):
-    """How far a partition goes, and how far it was read here."""
-
-    end: int
-    """The offset after the last record, as the broker has it."""
-    read: int
-    """The offset of the last record handed to the agents; -1 for none since the start."""
-    position: int
-    """The offset that is fetched next: past ``read`` where transactions left their marks."""
-
-    def behind(self, done: int) -> int:
-        """Return how many records are not done, if those before the offset ``done`` are."""
-        return max(self.end - self.position, 0) + max(self.read + 1 - done, 0)
-
-
-class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's consumer thread, which also remembers how far it has handed records out."""
-
-    fetched: dict[TP, int]
-
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        """Read committed records only, which Faust ties to transactions of its own."""
-        consumer = super()._create_worker_consumer(transport)
-        # Faust's 1.5 s would hold up a partition that joins while an empty fetch is under way.
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - fixed by Faust
-        consumer._isolation_level = self.app.isolation  # noqa: SLF001 - fixed by Faust
-        return consumer
-
-    async def _fetch_records(self, *args: Any, **kwargs: Any) -> dict[TP, Batch]:
-        records: dict[TP, list[Any]] = await super()._fetch_records(*args, **kwargs)
-        batches = {}
-        for tp, found in records.items():
-            batches[tp] = batch = Batch(found)
-            batch.after = self.fetched.get(tp, -1)
-            self.fetched[tp] = found[-1].offset
-        return batches
-
-    def seek(self, partition: TP, offset: int) -> None:
-        """Go on at an offset: what comes before it counts as handed out.
-
-        That is noted first. A fetch that comes in between is then found to leave a gap.
-        """
-        self.fetched[partition] = offset - 1
-        super().seek(partition, offset)
-
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Go on at the group's offsets, at the beginning where it has none."""
-        offsets: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
-        return offsets
-
-    async def _seek_to_committed(self) -> Mapping[TP, int]:
-        """Seek in the thread that fetches: no fetch can come between the seek and the note of it.
-
-        aiokafka leaves partitions without an offset where they are: past records that a rebalance
-        has discarded.
-        """
-        consumer = self._ensure_consumer()
-        offsets: Mapping[TP, int] = await consumer.seek_to_committed()
-        for tp in consumer.assignment() & offsets.keys():
-            self.seek(TP(*tp), offsets[tp] or 0)
-        return offsets
-
-    async def unread(self, records: Mapping[TP, Batch]) -> None:
-        """Take back records that nobody was given, unless their partition was sought since."""
-        held = self.assignment()
-        for tp, batch in records.items():
-            if tp in held and self.fetched.get(tp) == batch[-1].offset:
-                self.seek(tp, batch[0].offset)
-                self.fetched[tp] = batch.after
-
-    async def reach(self, tps: set[TP]) -> dict[TP, Reach]:
-        """Compare the broker's ends with the positions here.
-
-        Both are read in the thread that also hands records out, so that no record can be on its
-        way between the two. Partitions that have gone elsewhere meanwhile are left out.
-        """
-        consumer = self._ensure_consumer()
-        ends = await consumer.end_offsets(tps)
-        reach = {}
-        for tp, end in ends.items():
-            with suppress(IllegalStateError):  # it was given back while the broker was asked
-                reach[tp] = Reach(end, self.fetched.get(tp, -1), await consumer.position(tp))
-        return reach
-
-    async def committed(self, tps: set[TP]) -> dict[TP, int]:
-        """Ask the broker for the group's offsets, 0 for none: transactions move them, too."""
-        consumer, asked = self._ensure_consumer(), list(tps)
-        answers = await asyncio.gather(*map(consumer.committed, asked))
-        return {tp: offset or 0 for tp, offset in zip(asked, answers, strict=True)}
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
@@ -223,6 +105,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """
         return bool(await self._thread.commit(offsets))
 
+    def release(self, tp: TP) -> None:
+        """Let the next batch of a partition come: the one in hand is done."""
+        self._thread.release(tp)
+
     async def wait_empty(self) -> None:
         """Wait until the batch in flight is finished and committed (Faust loses acks here).
 
@@ -242,9 +128,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return dict(await self._thread.call_thread(self._thread.committed, tps)) if tps else {}
 
     def _new_consumer_thread(self) -> ConsumerThread:
-        thread = ConsumerThread(self, loop=self.loop, beacon=self.beacon)
-        thread.fetched = {}
-        return thread
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
 
 class Transport(driver.Transport):  # type: ignore[misc]

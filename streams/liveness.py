@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from streams.faust_transport import Reach
+from streams.faust_fetching import Reach
 
 STALLED_AFTER = 60.0
 

@@ -13,7 +13,8 @@ import faust
 
 from streams.app import build_app
 from streams.apply import BatchApplier
-from streams.faust_transport import Batch, Consumer
+from streams.faust_fetching import Batch
+from streams.faust_transport import Consumer
 from streams.settings import Settings
 
 PAUSE = 1.5

@@ -6,7 +6,7 @@ from the_line import TheLine, await_account
 from workload import touches
 
 from streams.cli.pages import PageError, read_json
-from streams.faust_transport import Reach
+from streams.faust_fetching import Reach
 from streams.liveness import STALLED_AFTER, Liveness
 
 

@@ -1,12 +1,15 @@
 """What Faust does that we replace: each test fails when Faust's own way is put back."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.types import TP
 from kafka import KafkaProducer
 from msgspec.structs import replace
 from orchestra import Program, await_that
@@ -19,7 +22,7 @@ from schemas.topics import load_topics
 from streams.admin import create_topics
 from streams.cli.children import Child
 from streams.cli.pages import PageError, read_json
-from streams.faust_transport import ConsumerThread
+from streams.faust_fetching import ConsumerThread
 
 pytestmark = pytest.mark.kafka
 
@@ -60,28 +63,72 @@ def test_what_was_fetched_of_a_new_partition_and_discarded_is_fetched_again(
 ) -> None:
     """A seek to the group's offsets goes to the beginning where the group has none yet."""
     narrow_line.publish(touches(seed, 100))
-    here = TopicPartition(narrow_line.settings.topic("touchpoints"), 0)
-    thread: Any = ConsumerThread.__new__(ConsumerThread)
-
-    async def call(method: Callable[..., Any], *arguments: Any) -> Any:
-        return await method(*arguments)
 
     async def fetch_twice() -> tuple[int, int]:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=narrow_line.settings.bootstrap,
-            group_id=narrow_line.settings.group,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-        )
-        thread.fetched, thread._consumer, thread.call_thread = {}, consumer, call
-        async with consumer:
-            consumer.assign([here])
+        async with the_thread(narrow_line) as (thread, consumer, here):
             discarded = await consumer.getmany(timeout_ms=20_000)
             await thread.seek_to_committed()
             again = await consumer.getmany(timeout_ms=5_000)
         return discarded[here][0].offset, again[here][0].offset
 
     assert asyncio.run(fetch_twice()) == (0, 0)
+
+
+def test_what_comes_while_a_batch_is_in_hand_makes_one_batch(
+    narrow_line: TheLine, seed: int
+) -> None:
+    """A worker that falls behind takes more at a time, not a queue of small batches."""
+    first, *others = touches(seed, 100, span=100)  # one fetch ends where a log segment does
+    narrow_line.publish([first])
+
+    async def fetch_all() -> list[int]:
+        sizes = []
+        async with the_thread(narrow_line) as (thread, consumer, here):
+
+            async def fetch(seconds: float) -> int:
+                found = await thread._fetch_records(consumer, {here}, seconds, 4_000)
+                return len(found.get(here, ()))
+
+            sizes.append(await fetch(20.0))
+            for each in others:  # each alone, and known to be there before the next
+                await asyncio.to_thread(narrow_line.publish, [each])
+            assert await fetch(0.5) == 0, "a second batch came while one was in hand"
+            waiting = asyncio.create_task(fetch(20.0))
+            await asyncio.sleep(0)  # it waits before there is room
+            while sum(sizes) < 100:
+                thread.release(here)
+                sizes.append(await waiting)
+                waiting = asyncio.create_task(fetch(20.0))
+            waiting.cancel()
+        return sizes
+
+    sizes = asyncio.run(fetch_all())
+    assert sum(sizes) == 100
+    assert len(sizes) <= 4  # the first, what its fetch had asked for already, the rest
+
+
+@asynccontextmanager
+async def the_thread(line: TheLine) -> AsyncIterator[tuple[Any, AIOKafkaConsumer, TopicPartition]]:
+    """Yield a thread of ours that runs in this loop, its consumer, and the one partition."""
+    here = TP(line.settings.topic("touchpoints"), 0)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=line.settings.bootstrap,
+        group_id=line.settings.group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+
+    async def call(method: Callable[..., Any], *arguments: Any) -> Any:
+        return await method(*arguments)
+
+    thread: Any = ConsumerThread.__new__(ConsumerThread)
+    thread.fetched, thread.held, thread.room = {}, set(), asyncio.Event()
+    thread.consumer = SimpleNamespace(flow_active=True)
+    thread._consumer, thread.call_thread = consumer, call
+    thread.thread_loop = asyncio.get_running_loop()
+    async with consumer:
+        consumer.assign([here])
+        yield thread, consumer, here
 
 
 def partitions_of(worker: Child) -> list[int] | None:

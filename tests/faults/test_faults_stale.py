@@ -22,7 +22,7 @@ from streams.apply import BatchApplier
 from streams.ceiling import WINDOW, TooManyDeadLetters, watch
 from streams.continuity import Log, StateLost, check_continuity
 from streams.faust_app import consume
-from streams.faust_transport import Batch, ConsumerThread, GapError, Reach
+from streams.faust_fetching import Batch, ConsumerThread, GapError, Reach
 from streams.liveness import STALLED_AFTER, Liveness
 from streams.metrics import WorkerMetrics
 from streams.rows import Ledger
