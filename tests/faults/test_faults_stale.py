@@ -46,9 +46,10 @@ def test_a_batch_from_before_a_rebalance_is_left_out() -> None:
         for batch in (stale, fresh):
             yield SimpleNamespace(value=batch, message=SimpleNamespace(tp=HERE))
 
-    app: Any = SimpleNamespace(consumer=SimpleNamespace(epoch=4))
+    released: list[TP] = []
+    app: Any = SimpleNamespace(consumer=SimpleNamespace(epoch=4, release=released.append))
     asyncio.run(consume(app, SimpleNamespace(events=events), apply))
-    assert applied == [2]
+    assert (applied, released) == ([2], [HERE])
 
 
 class Positions:
@@ -72,7 +73,8 @@ class Positions:
 def thread_over(log: Positions) -> Any:
     """Return Faust's consumer thread, without a thread, over this consumer."""
     thread: Any = ConsumerThread.__new__(ConsumerThread)
-    thread.fetched = {HERE: -1}
+    thread.fetched, thread.held, thread.room = {HERE: -1}, {HERE}, asyncio.Event()
+    thread.thread_loop = SimpleNamespace(call_soon_threadsafe=lambda call, *given: call(*given))
     thread._ensure_consumer = lambda: log
     thread.call_thread = lambda function, *given: function(*given)
     return thread
@@ -84,7 +86,7 @@ def test_what_was_fetched_before_a_first_assignment_was_ready_is_read_again() ->
     thread = thread_over(log)
     log.position, thread.fetched[HERE] = 23, 22
     asyncio.run(thread.seek_to_committed())
-    assert (log.position, thread.fetched[HERE]) == (0, -1)
+    assert (log.position, thread.fetched[HERE], thread.held) == (0, -1, set())
 
 
 @pytest.mark.parametrize(("sought", "then"), [(None, 10), (15, 15), (40, 40)])
@@ -100,6 +102,7 @@ def test_records_that_nobody_was_given_are_taken_back(sought: int | None, then: 
     asyncio.run(thread.unread({HERE: batch}))
     assert log.position == then
     assert thread.fetched[HERE] == (7 if sought is None else sought - 1)
+    assert thread.held == set(), "nobody would ever read this partition on"
 
 
 def test_a_partition_that_is_given_back_while_its_end_is_asked_for_is_left_out() -> None:
