@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from folding import workloads
-from peers.job import invent
+from peers import job
 from peers.latency import measure_latency
 from peers.machine import HOME, Meter, broker, describe
 from peers.recovery import measure_recovery
@@ -45,19 +45,19 @@ def fill(bootstrap: str, prefix: str, given: argparse.Namespace) -> str:
     create_topics(bootstrap, [load_topics()["touchpoints"]], timestamps="event", prefix=prefix)
     source = f"{prefix}touchpoints"
     with Publisher(bootstrap, source, Codec(), event_time=True) as publisher:
-        for touchpoint in backlog(given):
+        for touchpoint in invent(given, given.events):
             publisher.publish(touchpoint)
     return source
 
 
-def backlog(given: argparse.Namespace) -> Iterator[Touchpoint]:
-    """Yield the events of the mix that was asked for."""
+def invent(given: argparse.Namespace, events: int) -> Iterator[Touchpoint]:
+    """Yield events of the mix that was asked for."""
     currency = find_playbook(given.playbook).currency
     if given.mix == "orders":
-        start = int((time.time() - given.events / RATE) * 1000)
-        yield from invent(given.events, given.people, start, RATE, currency)
+        start = int((time.time() - events / RATE) * 1000)
+        yield from job.invent(events, given.people, start, RATE, currency)
     else:
-        lives = workloads.invent(given.playbook, given.events, given.people, currency=currency)
+        lives = workloads.invent(given.playbook, events, given.people, currency=currency)
         yield from (touchpoint for touchpoint, _ in lives)
 
 
@@ -122,7 +122,7 @@ def main() -> None:
         choices=("visits", "orders"),
         default="visits",
         help="visits: all kinds of events, as in benchmarks/fold.py; orders: nine in ten are paid "
-        "orders, as in benchmarks/peers.py (the steady load always is)",
+        "orders, as in benchmarks/peers.py",
     )
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--people", type=int, default=20_000)
@@ -142,7 +142,9 @@ def main() -> None:
         for kind, runs in measure_throughput(given, bootstrap, stem, meter).items():
             rate = given.events / median(r.seconds for r in runs)
             own = settings(given, bootstrap, f"{stem}latency-{kind}-", kind)
-            waits = measure_latency(own, HOME, LOAD * rate, given.seconds, given.people)
+            load = LOAD * rate
+            steady = list(invent(given, int(given.seconds * load)))
+            waits = measure_latency(own, HOME, load, steady)
             print(f"{kind}: {runs}\n{waits}", file=sys.stderr)
             table.add_row(
                 kind,

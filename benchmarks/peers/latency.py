@@ -7,18 +7,18 @@ generator that falls behind shows as latency instead of hiding it (coordinated o
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
+from msgspec.structs import replace
 
-from peers.job import invent
 from peers.runs import await_commit
 from schemas.codec import Codec
-from schemas.playbook import find_playbook
+from schemas.records import Touchpoint
 from schemas.topics import load_topics
 from streams.admin import create_topics
 from streams.cli.children import Child
@@ -43,41 +43,40 @@ class Latency(NamedTuple):
 
 
 def measure_latency(
-    settings: Settings, folder: Path, rate: float, seconds: float, people: int
+    settings: Settings, folder: Path, rate: float, touchpoints: Sequence[Touchpoint]
 ) -> Latency:
-    """Run the worker and publish at ``rate`` events/s for ``seconds``.
+    """Run the worker and publish at ``rate`` events/s, each as if it happened when it is due.
 
     What is timed is each fact and action that names an event as its cause: all of them leave the
-    worker in one transaction.
+    worker in one transaction. Of an event that is published twice the first time counts.
     """
     create_topics(settings.bootstrap, load_topics().values(), prefix=settings.topic_prefix)
     with Child("worker", settings, folder, log_name=f"{settings.topic_prefix}worker") as child:
         child.wait_ready()
-        return asyncio.run(_run(settings, child, rate, seconds, people))
+        return asyncio.run(_run(settings, child, rate, touchpoints))
 
 
 Schedule = list[list[tuple[float, bytes, bytes]]]
 """For each partition its records: seconds after the start, key, value."""
 
 
-def _schedule(seconds: float, rate: float, people: int, currency: str) -> Schedule:
+def _schedule(rate: float, touchpoints: Sequence[Touchpoint]) -> Schedule:
     codec, choose = Codec(), DefaultPartitioner()
     partitions = list(range(load_topics()["touchpoints"].partitions))
     start = int(time.time() * 1000)
     schedule: Schedule = [[] for _ in partitions]
-    touchpoints = invent(int(seconds * rate), people, start, rate, currency)
     for number, touchpoint in enumerate(touchpoints):
         key = touchpoint.user_id.encode()
-        record = (number / rate, key, codec.encode_touchpoint(touchpoint))
+        now = replace(touchpoint, occurred_at=start + int(number * 1000 / rate))
+        record = (number / rate, key, codec.encode_touchpoint(now))
         schedule[choose(key, partitions, partitions)].append(record)
     return schedule
 
 
 async def _run(
-    settings: Settings, child: Child, rate: float, seconds: float, people: int
+    settings: Settings, child: Child, rate: float, touchpoints: Sequence[Touchpoint]
 ) -> Latency:
-    currency = find_playbook(settings.playbook).currency
-    schedule = _schedule(seconds, rate, people, currency)
+    schedule = _schedule(rate, touchpoints)
     producer = new_producer(settings.model_copy(update={"broker": "kafka"}))
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap,
@@ -118,7 +117,10 @@ async def _run(
         reader.cancel()
         await consumer.stop()
         await producer.stop()
-    return _reckon(seen, settings.topic("facts"), began, rate, behind)
+    due: dict[str, float] = {}
+    for number, touchpoint in enumerate(touchpoints):
+        due.setdefault(touchpoint.event_id, number / rate)
+    return _reckon(seen, settings.topic("facts"), began, rate, due, behind)
 
 
 async def _publish(
@@ -150,15 +152,20 @@ async def _read(consumer: AIOKafkaConsumer, seen: list[tuple[float, str, bytes]]
 
 
 def _reckon(
-    seen: Sequence[tuple[float, str, bytes]], facts: str, began: float, rate: float, behind: float
+    seen: Sequence[tuple[float, str, bytes]],
+    facts: str,
+    began: float,
+    rate: float,
+    due: Mapping[str, float],
+    behind: float,
 ) -> Latency:
     codec, waits = Codec(), []
     for at, topic, value in seen:
         effect = (codec.decode_fact if topic == facts else codec.decode_action)(value)
         if effect.cause_kind == "event":
-            due = int(effect.cause_id.removeprefix("e-")) / rate
-            if due > SETTLE_SECONDS:
-                waits.append((at - began - due) * 1000)
+            wanted = due[effect.cause_id]
+            if wanted > SETTLE_SECONDS:
+                waits.append((at - began - wanted) * 1000)
     if not waits:
         raise RuntimeError("nothing came back: see the worker's log, or publish for longer")
     waits.sort()
