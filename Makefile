@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --pr
            --prefer-binary --constraint constraints.txt
 KAFKA   := $(PYTHON) deploy/kafka/kafka.py
 # peers.py takes minutes and builds Kafka Streams: run it by itself (docs/benchmarks.md).
-BENCHES := $(filter-out benchmarks/peers.py benchmarks/worker.py benchmarks/recovery.py benchmarks/funnels.py,$(sort $(wildcard benchmarks/*.py)))
+BENCHES := $(filter-out benchmarks/peers.py benchmarks/worker.py benchmarks/recovery.py benchmarks/scale.py benchmarks/funnels.py,$(sort $(wildcard benchmarks/*.py)))
 PACKAGES := streams schemas processors sinks
 
 .DEFAULT_GOAL := help

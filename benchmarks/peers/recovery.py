@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from aiokafka.partitioner import DefaultPartitioner
 
 from peers.job import invent
 from processors.partition import Partition
@@ -62,16 +63,20 @@ def _fold_patterns(settings: Settings) -> Partition:
 
 
 async def write_changelog(settings: Settings, profiles: int) -> int:
-    """Write a changelog of so many profiles; return its size in bytes."""
+    """Write a changelog of so many profiles, each where its events go; return its size in bytes."""
     folded, size = _fold_patterns(settings), 0
     partitions = load_topics()["profiles-changelog"].partitions
+
+    places: list[list[str]] = [[] for _ in range(partitions)]
+    choose, numbers = DefaultPartitioner(), list(range(partitions))
+    for name in map("u-{:07}".format, range(profiles)):
+        places[choose(name.encode(), numbers, numbers)].append(name)
 
     def rows(partition: int) -> Iterator[tuple[bytes, bytes]]:
         nonlocal size
         people, clock = 0, int(time.time() * 1000)
-        stride = partitions * PATTERNS
-        for first in range(partition, profiles, stride):
-            names = [f"u-{n:07}" for n in range(first, min(first + stride, profiles), partitions)]
+        for first in range(0, len(places[partition]), PATTERNS):
+            names = places[partition][first : first + PATTERNS]
             changed = {
                 name: msgspec.structs.replace(pattern, user_id=name)
                 for name, pattern in zip(names, cycle(folded.profiles.values()), strict=False)

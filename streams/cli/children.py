@@ -46,6 +46,11 @@ class Child:
             )
         return self
 
+    @property
+    def pid(self) -> int:
+        """The number of the process; 0 before it was started."""
+        return 0 if self._process is None else self._process.pid
+
     def wait_ready(self) -> None:
         """Wait until the process serves its partitions.
 
