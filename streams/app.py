@@ -8,6 +8,8 @@ from faust.types import TP
 from processors.playbook import compile_playbook
 from schemas.playbook import find_playbook
 from streams.apply import BatchApplier
+from streams.clock import add_clock
+from streams.collecting import Collector
 from streams.delivery import Delivery, OrderedDelivery, TransactionalDelivery
 from streams.faust_app import App, Hooks, consume, new_app
 from streams.faust_fetching import Batch
@@ -41,7 +43,7 @@ def build_app(settings: Settings) -> App:
         if settings.broker == "kafka"
         else OrderedDelivery(settings, commit)
     )
-    stores = Stores(settings, playbook)
+    collector, stores = Collector(), Stores(settings, playbook)
     standby = Standby(settings, stores, metrics)
     applier = BatchApplier(settings, codec, delivery, metrics)
 
@@ -67,12 +69,16 @@ def build_app(settings: Settings) -> App:
     async def apply(tp: TP, records: Batch) -> None:
         await applier.apply(tp.partition, records)
 
+    async def start() -> None:
+        collector.begin()
+
     async def stop() -> None:
+        collector.end()
         await standby.keep_only(set())
         await delivery.stop()
         stores.close()
 
-    hooks = Hooks(restore, applier.give_back, stop, kept=stores.kept)
+    hooks = Hooks(restore, applier.give_back, stop, start, kept=stores.kept)
     app = new_app(settings, settings.group, hooks, settings.standbys)
 
     # acks=False: Faust keeps no book of this topic; the applier commits each batch itself.
@@ -80,22 +86,6 @@ def build_app(settings: Settings) -> App:
     async def fold(stream: Any) -> None:
         await consume(app, stream, apply)
 
-    @app.timer(interval=1.0)  # type: ignore[untyped-decorator]
-    async def clock() -> None:
-        if not app.tables.recovery.completed.is_set():
-            return
-        now = int((time.time() - settings.clock_margin) * 1000)
-        try:
-            tps = {TP(source, p) for p in applier.shards}
-            reach = {tp.partition: each for tp, each in (await app.consumer.reach(tps)).items()}
-            await applier.advance(now, reach)
-            committed = {tp.partition: o for tp, o in (await app.consumer.committed(tps)).items()}
-            metrics.lag.clear()  # of partitions that others have now
-            for partition, behind in liveness.look(reach, committed).items():
-                metrics.lag.labels(partition).set(behind)
-            metrics.last_progress = time.monotonic()
-        except Exception as error:  # noqa: BLE001 - a timer that cannot fire must not be missed
-            await app.die(error)
-
+    add_clock(app, settings, applier, metrics, liveness, collector)
     add_worker_pages(app, applier, metrics, liveness)
     return app
