@@ -87,15 +87,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     ) -> dict[TP, Batch]:
         """Return what there is of partitions without a batch in hand, or nothing in time."""
         ends = time.monotonic() + timeout
-        while True:
-            self.room.clear()
-            records: dict[TP, list[Any]] = {}
-            if free := active - self.held:
-                records = await super()._fetch_records(consumer, free, 0, max_records)
-            left = ends - time.monotonic()
-            if records or left <= 0 or not self.consumer.flow_active:
-                return {TP(*tp): self._hand_out(TP(*tp), found) for tp, found in records.items()}
-            await self._wait_for_more(consumer, left)
+        # To aiokafka, who waits for room would be idle, and be put out of the group in the end.
+        with consumer._fetcher._subscriptions.fetch_context():  # noqa: SLF001 - as Faust does
+            while True:
+                self.room.clear()
+                records: dict[TP, list[Any]] = {}
+                if free := active - self.held:
+                    records = await super()._fetch_records(consumer, free, 0, max_records)
+                left = ends - time.monotonic()
+                if records or left <= 0 or not self.consumer.flow_active:
+                    return {TP(*tp): self._hand_out(TP(*tp), r) for tp, r in records.items()}
+                await self._wait_for_more(consumer, left)
 
     def _hand_out(self, tp: TP, found: list[Any]) -> Batch:
         batch = Batch(found)

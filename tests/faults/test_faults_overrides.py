@@ -95,6 +95,8 @@ def test_what_comes_while_a_batch_is_in_hand_makes_one_batch(
             assert await fetch(0.5) == 0, "a second batch came while one was in hand"
             waiting = asyncio.create_task(fetch(20.0))
             await asyncio.sleep(0)  # it waits before there is room
+            idle = consumer._subscription.fetcher_idle_time
+            assert idle == 0, "who is idle for long is put out of the group"
             while sum(sizes) < 100:
                 thread.release(here)
                 sizes.append(await waiting)
