@@ -60,7 +60,7 @@ def sharded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehou
     """Distributed tables over this very process."""
     (tmp_path / "config.xml").write_text(CONFIG)
     whole = session.Session
-    opened = f"?--config-file={tmp_path / 'config.xml'}"
+    opened = f"&--config-file={tmp_path / 'config.xml'}"
     monkeypatch.setattr(session, "Session", lambda folder: whole(f"file:{folder}{opened}"))
     with closing(OneShard(tmp_path / "tables")) as warehouse:
         yield warehouse
@@ -82,7 +82,7 @@ def test_every_migration_can_be_done_on_a_cluster(warehouse: Warehouse, statemen
             assert ("_local ON CLUSTER" in parsed) == ("= Replicated" in parsed)
             assert ("= Replicated" in parsed) != ("= Distributed('two-by-two'" in parsed)
         if "PROJECTION" in parsed or "MODIFY SETTING" in parsed:
-            assert "ALTER TABLE touchpoints_local" in parsed
+            assert re.search(r"ALTER TABLE \w+_local ON CLUSTER", parsed)
 
 
 def test_one_node_is_the_default(warehouse: Warehouse) -> None:
