@@ -66,6 +66,8 @@ class DiskStore:
         changelog: Name of the changelog's topic and number of its partition.
         playbook: The rules in force.
         cached: How many decoded profiles to keep in memory.
+        marks: How many offsets the mark of a transaction takes after each write: 1, or 0 where
+            no transactions are.
 
     Raises:
         StoreError: another process uses the folder, or the disk does not let us.
@@ -81,11 +83,14 @@ class DiskStore:
     _people: int
     _kin: bool
 
-    def __init__(self, folder: Path, changelog: str, playbook: Playbook, cached: int) -> None:
+    def __init__(
+        self, folder: Path, changelog: str, playbook: Playbook, cached: int, marks: int = 1
+    ) -> None:
         self._database = Database(folder)
         self._changelog = changelog
         self._playbook = playbook
         self._cached = cached
+        self._marks = marks
         self._checkpoint = self._read_checkpoint()
         self._begin(self._checkpoint)
 
@@ -190,9 +195,8 @@ class DiskStore:
             self._cache.put(user_id, Entry(entry.profile, NEVER if due_now is None else due_now))
         done = self._ledger.offset
         self._ahead = {user: offset for user, offset in self._ahead.items() if offset > done}
-        # After the ledger may come the mark of the transaction: it is the last offset but one.
         # Only the rows themselves say that they are ahead: while there are some, they are read.
-        self._write(batch, self._resume(None if self._ahead else max(end - 2, 0)))
+        self._write(batch, self._resume(None if self._ahead else end - self._marks - 1))
         dirty.clear()
         self.due.settle()
 

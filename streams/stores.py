@@ -74,6 +74,7 @@ class Stores:
             f"{settings.topic('profiles-changelog')}/{partition}",
             self._playbook,
             settings.cache_profiles,
+            marks=1 if settings.broker == "kafka" else 0,
         )
 
     def keep_out_others(self) -> None:

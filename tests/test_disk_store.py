@@ -38,7 +38,8 @@ FEW = settings(
 class Changelog:
     """A changelog as Kafka keeps it: offsets with gaps for the marks of transactions."""
 
-    def __init__(self, lineage: bytes = b"a") -> None:
+    def __init__(self, lineage: bytes = b"a", marks: int = 1) -> None:
+        self.marks = marks
         self.records: list[Any] = []
         self.end = 0
         self.lineage = lineage
@@ -51,7 +52,7 @@ class Changelog:
         for key, value in rows:
             self.records.append(SimpleNamespace(offset=self.end, key=key, value=value))
             self.end += 1
-        self.end += 1
+        self.end += self.marks
         return self.end
 
     def compact(self) -> None:
@@ -195,6 +196,29 @@ def test_a_restart_reads_the_tail_only(folder: Path) -> None:
         changelog.restore(MemoryStore(PLAYBOOK)).store
     )
     store.close()
+
+
+@pytest.mark.parametrize("broker", ["kafka", "plain"])
+def test_a_last_write_without_people_is_gone_on_from(
+    tmp_path: Path, broker: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A batch of dead letters writes the ledger alone, with the mark of a transaction or without.
+
+    At the next start the store reads on from that ledger, and nothing of it is discarded.
+    """
+    changelog = Changelog(marks=1 if broker == "kafka" else 0)
+    given = Settings.model_validate({"store": "rocksdb", "data": str(tmp_path), "broker": broker})
+    for lap in range(2):
+        stores = Stores(given, PLAYBOOK)
+        shard = changelog.restore(stores.open(0))
+        run(life(5, lap), changelog, shard)
+        ledger = msgspec.structs.replace(shard.ledger, offset=shard.ledger.offset + 9, dead=9)
+        shard.settle(ledger, rows := list(to_rows({}, ledger, shard.partition)),
+                     changelog.append(rows))  # fmt: skip
+        stores.close()
+        assert stores.open(0).resume() == changelog.records[-1].offset
+        stores.close()
+    assert "is discarded" not in caplog.text
 
 
 def test_a_fill_that_was_broken_off_leaves_nothing(folder: Path) -> None:
