@@ -59,7 +59,7 @@ async def restore_shards(
                 stale[tp] = stores.open(partition)
         contents = await catch_up(consumer, settings, stale, ends)
         for tp, found in contents.items():
-            shard = new_shard(playbook, stale[tp], found)
+            shard = await _to_its_end(new_shard, playbook, stale[tp], found)
             shard.changelog_end = await consumer.position(tp)
             shards[tps[tp]] = shard
         for partition, log in (await _logs(consumer, settings, committed)).items():
@@ -68,7 +68,7 @@ async def restore_shards(
 
 
 def new_shard(playbook: Playbook, store: Store, contents: Contents) -> Shard:
-    """Return a shard over a store that has caught up."""
+    """Return a shard over a store that has caught up; after a crash this looks at everybody."""
     ledger = contents.ledger or Ledger(lineage=os.urandom(8))
     counts = _count(store) if contents.ahead else ledger.counts
     counts.people = contents.people
@@ -213,5 +213,14 @@ async def read_to(
         return ends[tp] if tells_ends else max(ends[tp], consumer.highwater(tp) or 0)
 
     while behind := [tp for tp in reading if await consumer.position(tp) < end(tp)]:
-        for tp, records in (await consumer.getmany(*behind, timeout_ms=1000)).items():
+        found = await consumer.getmany(*behind, timeout_ms=1000)
+        _heed_cancel()
+        for tp, records in found.items():
             yield tp, records
+
+
+def _heed_cancel() -> None:
+    """Make up for a cancel that was lost: Python 3.11's ``wait_for``, in libraries, may do that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
