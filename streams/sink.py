@@ -33,10 +33,12 @@ from streams.faust_transport import BatchSchema
 from streams.metrics import SinkMetrics
 from streams.settings import Settings
 from streams.sink_buffer import SinkBuffer
+from streams.sink_liveness import SinkLiveness
 from streams.sink_pages import add_sink_pages
 
 FETCH_RECORDS = 50_000
 LINGER_SECONDS = 1.0
+WATCH_SECONDS = 5.0
 CHECK_SECONDS = 60.0
 
 Decode = Callable[[Any], Any]
@@ -52,7 +54,7 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
     warehouse = warehouse or open_warehouse(settings.warehouse)
     asked = _asked(settings, warehouse)
     codec = settings.new_codec()
-    metrics = SinkMetrics()
+    metrics, liveness = SinkMetrics(), SinkLiveness()
 
     async def commit(offsets: dict[TP, int]) -> bool:
         return bool(await app.consumer.commit_batch(offsets))
@@ -86,9 +88,10 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
         app.agent(source, name=f"sink-{topic}")(partial(_agent, app, fill))
     app.timer(interval=LINGER_SECONDS)(partial(_linger, app, buffers.values()))
     app.timer(interval=LINGER_SECONDS)(partial(_tell_lag, app, buffers.values(), metrics))
+    app.timer(interval=WATCH_SECONDS)(partial(_watch, app, buffers.values(), liveness))
     app.timer(interval=CHECK_SECONDS)(partial(_look, app, buffers.values()))
     lag = partial(_lag, app, buffers.values())
-    add_sink_pages(app, settings, asked, buffers, metrics, lag)
+    add_sink_pages(app, settings, asked, buffers, metrics, lag, liveness)
     return app
 
 
@@ -131,6 +134,17 @@ async def _lag(app: App, buffers: Collection[SinkBuffer]) -> dict[TP, int]:
         # Nothing of it was flushed since the start: what was read is on its way, at least one.
         lag[tp] = reach.behind(durable or max(reach.read, 0))
     return lag
+
+
+async def _watch(app: App, buffers: Collection[SinkBuffer], liveness: SinkLiveness) -> None:
+    """See whether the group moves; while ClickHouse has rows in hand, nothing has to."""
+    try:
+        if any(buffer.waits_for for buffer in buffers):
+            liveness.excuse()
+        elif app.tables.recovery.completed.is_set():
+            await liveness.look(app.consumer)
+    except Exception as error:  # noqa: BLE001 - who is not watched would look well
+        await app.die(error)
 
 
 async def _look(app: App, buffers: Collection[SinkBuffer]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -51,11 +52,21 @@ class SinkBuffer:
         self._offsets: dict[TP, int] = {}
         self._lock = asyncio.Lock()
         self._revoked = asyncio.Event()
+        self._insert_since: float | None = None
+        self._refusal = ""
 
     @property
     def waiting(self) -> int:
         """How many rows are not durable yet."""
         return len(self._rows)
+
+    @property
+    def waits_for(self) -> str:
+        """What an insert that is under way waits for; '' while none is."""
+        if self._insert_since is None:
+            return ""
+        seconds = time.monotonic() - self._insert_since
+        return f"ClickHouse, to take rows of {self._table.name}: {seconds:.0f} s{self._refusal}"
 
     async def add(self, tp: TP, rows: Sequence[tuple[Any, ...]], begin: int, offset: int) -> None:
         """Take the rows from ``begin`` to before ``offset``; insert when enough are gathered."""
@@ -103,6 +114,13 @@ class SinkBuffer:
 
     async def _insert(self, rows: list[tuple[Any, ...]]) -> bool:
         """Return True when the rows are durable, False when their partitions were taken away."""
+        self._insert_since = time.monotonic()
+        try:
+            return await self._insert_until(rows)
+        finally:
+            self._insert_since, self._refusal = None, ""
+
+    async def _insert_until(self, rows: list[tuple[Any, ...]]) -> bool:
         table, wait = self._table, FIRST_WAIT
         while not self._revoked.is_set():
             try:
@@ -110,6 +128,7 @@ class SinkBuffer:
                     await asyncio.to_thread(self._warehouse.insert, table.name, table.columns, rows)
             except WarehouseUnavailable as error:
                 log.warning("%s rows of %s wait %s s: %s", len(rows), table.name, wait, error)
+                self._refusal = f"; {error}"
                 self._metrics.retries.labels(table.name).inc()
                 try:
                     await asyncio.wait_for(self._revoked.wait(), wait)

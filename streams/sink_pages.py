@@ -18,6 +18,7 @@ from streams.metrics import SinkMetrics
 from streams.metrics_page import add_metrics_page
 from streams.settings import Settings
 from streams.sink_buffer import SinkBuffer
+from streams.sink_liveness import SinkLiveness
 
 
 def add_sink_pages(
@@ -27,21 +28,13 @@ def add_sink_pages(
     buffers: dict[str, SinkBuffer],
     metrics: SinkMetrics,
     lag: Callable[[], Awaitable[dict[TP, int]]],
+    liveness: SinkLiveness,
 ) -> None:
     """Add the sink's pages to its Faust web server; ``warehouse`` is asked, never written to.
 
     The funnels are here because an embedded warehouse can be open in one process only.
     """
-
-    @app.page("/health")  # type: ignore[untyped-decorator]
-    async def health(_web: Any, _request: Request) -> Response:
-        """Answer 200 while the sink is assigned and has not failed; 503 with the reason if not."""
-        joined = app.tables.recovery.completed.is_set()
-        problem = f"failed: {app.fatal}" if app.fatal else "" if joined else "joining"
-        waiting = {name: buffer.waiting for name, buffer in buffers.items()}
-        body = {"ok": not problem, "problem": problem, "rows_waiting": waiting}
-        return json_response(body, status=503 if problem else 200)
-
+    _add_health(app, buffers, liveness)
     add_metrics_page(app, metrics.registry)
 
     @app.page("/lag")  # type: ignore[untyped-decorator]
@@ -84,3 +77,29 @@ def add_sink_pages(
         result = await asyncio.to_thread(count_steps, warehouse, query, source)
         steps = [step._asdict() for step in result.steps]
         return json_response({"funnel": name, "steps": steps, "source": describe_source(source)})
+
+
+def _add_health(app: App, buffers: dict[str, SinkBuffer], liveness: SinkLiveness) -> None:
+    @app.page("/health")  # type: ignore[untyped-decorator]
+    async def health(_web: Any, _request: Request) -> Response:
+        """Answer 200 while the sink is assigned and moves; 503 with the reason if not.
+
+        Whoever waits for ClickHouse is well, and says so: another sink could do no more.
+        """
+        waits_for = next((said for each in buffers.values() if (said := each.waits_for)), "")
+        problem = (
+            f"failed: {app.fatal}"
+            if app.fatal
+            else "joining"
+            if not app.tables.recovery.completed.is_set()
+            else ""
+            if waits_for
+            else liveness.problem()
+        )
+        body = {
+            "ok": not problem,
+            "problem": problem,
+            "waits_for": waits_for,
+            "rows_waiting": {name: buffer.waiting for name, buffer in buffers.items()},
+        }
+        return json_response(body, status=503 if problem else 200)
