@@ -46,6 +46,7 @@ class Settings(BaseModel):
     )
     registry: str = Field(
         default="",
+        pattern=r"^(https?://[^/]+.*)?$",
         description="URL of a schema registry; empty: single-object encoding",
         repr=False,
     )

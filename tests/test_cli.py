@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from schemas.shipped import shipped
 from streams.cli import cli, main
 
+NOWHERE = "--bootstrap 127.0.0.1:1"
 STEPS = str(shipped("examples/first-steps.jsonl"))
 
 
@@ -73,6 +74,7 @@ def test_simulate_reads_standard_input() -> None:
         (["simulate", "-"], "{}\n", "line 1"),
         (["simulate", "-", "--until", "2026-02-04"], "", "time zone"),
         (["profiles", "--url", "ftp://x"], None, "http://"),
+        (["worker", *NOWHERE.split(), "--registry", "here"], None, "--registry: "),
     ],
 )
 def test_errors_name_the_cause(arguments: list[str], text: str | None, wanted: str) -> None:
@@ -104,6 +106,10 @@ def test_errors_name_the_cause(arguments: list[str], text: str | None, wanted: s
             "there is no FOLDER/x.jsonl",
         ),
         ("funnel --playbook FOLDER/x.yaml", "there is no FOLDER/x.yaml"),
+        # Without asking a Kafka first, which is not there.
+        (f"worker {NOWHERE} --playbook FOLDER/x.yaml", "there is no FOLDER/x.yaml"),
+        (f"explain {NOWHERE} --user u --playbook FOLDER/x.yaml", "there is no FOLDER/x.yaml"),
+        (f"why-not {NOWHERE} --user u --sop s --playbook FOLDER/x.yaml", "there is no FOLDER/x"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told_with_its_cure(

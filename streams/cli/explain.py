@@ -37,12 +37,12 @@ def explain(user: str, events: Path | None, until: int | None, as_json: bool, **
     names the rule of the playbook that decided and, in brackets, the values that it saw. Times are
     those of the playbook's zone.
     """
+    teller = Teller(load_zone(find_playbook(load_settings(**flags).playbook).timezone))
     history = _load(user, events, until, flags)
     if as_json:
         for fact in history.facts:
             click.echo(msgspec.json.encode(fact).decode())
         return
-    teller = Teller(load_zone(find_playbook(load_settings(**flags).playbook).timezone))
     for chapter in tell(history.touchpoints, history.facts):
         told = teller.headline(chapter.cause_kind, chapter.cause_id, chapter.touchpoint)
         nothing = "" if chapter.facts else "  (nothing followed)"

@@ -31,8 +31,9 @@ def worker(**flags: Any) -> None:
     from streams.app import build_app  # noqa: PLC0415 - so that --help answers at once
 
     settings = load_settings(**flags)
+    app = build_app(settings)  # first what is local: a playbook's mistake needs no Kafka
     _require_topics(settings)
-    _run(build_app(settings), settings.log_level, f"worker of {settings.bootstrap}")
+    _run(app, settings.log_level, f"worker of {settings.bootstrap}")
 
 
 @click.command()
@@ -47,8 +48,9 @@ def sink(**flags: Any) -> None:
     from streams.sink import build_sink  # noqa: PLC0415 - as above
 
     settings = load_settings(**flags)
+    app = build_sink(settings)
     _require_topics(settings)
-    _run(build_sink(settings), settings.log_level, f"sink of {settings.bootstrap}")
+    _run(app, settings.log_level, f"sink of {settings.bootstrap}")
 
 
 def _require_topics(settings: Settings) -> None:
