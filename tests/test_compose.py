@@ -223,6 +223,16 @@ def test_alerts_and_dashboard_ask_for_metrics_that_exist(path: str) -> None:
     assert asked - exported_metrics() == set()
 
 
+def test_each_counter_and_gauge_is_looked_at() -> None:
+    """What is measured is on the dashboard or in an alert, but for how far a copy is in offsets."""
+    files = ("prometheus/alerts.yml", "grafana/dashboards/touchline.json")
+    asked = {n for f in files for n in re.findall(r"\btouchline_\w+", (DEPLOY / f).read_text())}
+    of_histograms = re.compile(r".*_(bucket|sum|count)")
+    single = {name for name in exported_metrics() if not of_histograms.fullmatch(name)}
+
+    assert single - asked == {"touchline_standby_offset"}
+
+
 @pytest.fixture(scope="module")
 def promtool(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Prometheus' own tool: the one that is installed, or that of Debian's package, unpacked."""
