@@ -9,9 +9,9 @@ from schemas.playbook import find_playbook
 from sinks.board import Board, Metric
 from sinks.board import board as ask_board
 from sinks.sales import by_product, by_refund_reason
-from streams.cli.ask import rules_of
 from streams.cli.asking import DURATION, instant, opened, table, timezone_option
 from streams.cli.output import json_option, load_settings, out, print_json, settings_options
+from streams.cli.question import rules_of
 
 
 @click.command()

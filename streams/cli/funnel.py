@@ -8,22 +8,18 @@ from urllib.parse import quote
 import click
 from click.core import ParameterSource
 
-from schemas.playbook import PlaybookSpec, find_playbook
-from sinks.funnel import FunnelResult, fell_out, funnel_trend, run_funnel, run_funnel_by
-from sinks.funnel_live import LiveFunnel, NotLive, live_fell_out, live_trend, run_live
-from sinks.funnel_spec import Breakdown, Exclusion, Funnel, Step, StepField, Touch
-from sinks.warehouse import Limits, Warehouse
+from schemas.playbook import find_playbook
+from sinks.funnel_spec import Breakdown, Exclusion, StepField, Touch
 from streams.cli.asking import (
     DURATION,
     NAMED,
     Written,
-    checked,
-    instant,
     named_condition,
     opened,
     timezone_option,
 )
 from streams.cli.chart import check_chart, save_chart
+from streams.cli.funnel_answer import answer_funnel, query_of
 from streams.cli.funnel_tables import funnel_lines
 from streams.cli.output import (
     err,
@@ -34,7 +30,6 @@ from streams.cli.output import (
     settings_options,
 )
 from streams.cli.pages import read_json
-from streams.funnels import choose_source, describe_source, find_funnel
 
 
 def _exclusion(text: str) -> Exclusion:
@@ -153,9 +148,9 @@ def funnel(
     if url:
         answer = _ask_sink(url, name, ad_hoc=options["ad_hoc"])
     elif name or options["steps"]:
-        query = _query(playbook, name, options)
+        query = query_of(playbook, name, options)
         with opened(settings) as warehouse:
-            answer = _ask(warehouse, playbook, query, options)
+            answer = answer_funnel(warehouse, playbook, query, options)
     else:
         for spec in playbook.funnels:
             click.echo(f"{spec.name}: " + " -> ".join(step.name for step in spec.steps))
@@ -189,73 +184,3 @@ def _ask_sink(url: str, name: str | None, *, ad_hoc: bool) -> dict[str, Any]:
         raise click.UsageError("--url asks for a funnel of the sink's playbook: name it")
     answer: dict[str, Any] = read_json(f"{url}/funnel/{quote(name)}{'?ad_hoc=1' * ad_hoc}")
     return answer
-
-
-def _query(playbook: PlaybookSpec, name: str | None, options: dict[str, Any]) -> Funnel:
-    zone = options["timezone"] or playbook.timezone
-    since, until = (instant(options[bound], zone) for bound in ("since", "until"))
-    if name:
-        return find_funnel(playbook, name).between(since, until)
-    return checked(
-        lambda: Funnel(
-            "ad hoc",
-            tuple(Step(title, condition) for title, condition in options["steps"]),
-            options["window"],
-            options["entry"],
-            options["order"],
-            options["exclusions"],
-            since,
-            until,
-        )
-    )
-
-
-def _ask(
-    warehouse: Warehouse, playbook: PlaybookSpec, query: Funnel, options: dict[str, Any]
-) -> dict[str, Any]:
-    limits, step = Limits(seconds=options["seconds"]), options["fell_out"]
-    source = _source(warehouse, playbook, query, options)
-    answer: dict[str, Any] = {"funnel": query.name, "source": describe_source(source)}
-    if step:
-        count = options["limit"]
-        people = (
-            live_fell_out(warehouse, source, step, count=count, limits=limits)
-            if isinstance(source, LiveFunnel)
-            else fell_out(warehouse, query, step, count=count, limits=limits)
-        )
-        return answer | {"fell_out": [person._asdict() for person in people]}
-    whole = (
-        run_live(warehouse, source, limits=limits)
-        if isinstance(source, LiveFunnel)
-        else run_funnel(warehouse, query, share=options["share"], limits=limits)
-    )
-    answer["steps"] = steps_of(whole)
-    if options["share"] < 1:
-        answer["sample"] = options["share"]
-    if options["by"]:
-        parts = checked(lambda: run_funnel_by(warehouse, query, options["by"], limits=limits))
-        answer["by"] = [{"value": value, "steps": steps_of(part)} for value, part in parts.items()]
-    if options["trend"]:
-        zone = options["timezone"] or playbook.timezone
-        days = (
-            live_trend(warehouse, source, timezone=zone, limits=limits)
-            if isinstance(source, LiveFunnel)
-            else funnel_trend(warehouse, query, timezone=zone, limits=limits)
-        )
-        answer["trend"] = [{"day": str(day), "steps": steps_of(part)} for day, part in days.items()]
-    return answer
-
-
-def _source(
-    warehouse: Warehouse, playbook: PlaybookSpec, query: Funnel, options: dict[str, Any]
-) -> LiveFunnel | NotLive:
-    if options["ad_hoc"]:
-        return NotLive("as asked")
-    if options["by"] or options["share"] < 1:
-        return NotLive("live rows know neither breakdowns nor samples")
-    return choose_source(warehouse, playbook, query, Limits(seconds=options["seconds"]))
-
-
-def steps_of(result: FunnelResult) -> list[dict[str, Any]]:
-    """Return the steps as JSON has them."""
-    return [step._asdict() for step in result.steps]

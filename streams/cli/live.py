@@ -11,9 +11,9 @@ from schemas.playbook import find_playbook
 from schemas.timezones import load_zone
 from sinks.live import Figures, Live, LiveRules, live_from_raw
 from sinks.live import live as ask_live
-from streams.cli.ask import rules_of
 from streams.cli.asking import bar, instant, opened, table, timezone_option
 from streams.cli.output import json_option, load_settings, out, print_json, settings_options
+from streams.cli.question import rules_of
 
 HOUR, DAY = 3_600_000, 86_400_000
 
