@@ -19,7 +19,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 _HOST = "127.0.0.1"
-_READY_SECONDS = 15.0
+_READY_SECONDS = 30.0
 
 
 class EmbeddedBrokerError(RuntimeError):

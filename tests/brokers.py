@@ -14,6 +14,8 @@ from pathlib import Path
 from types import ModuleType
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy" / "kafka"
+_DRAW = random.SystemRandom()
+_GIVEN: set[int] = set()
 
 
 def _load_broker() -> ModuleType:
@@ -31,18 +33,23 @@ KafkaBroker = kafka_broker.KafkaBroker
 
 
 def free_ports(number: int) -> list[int]:
-    """Return so many loopback ports that are free now, all different.
+    """Return so many loopback ports that are free now, none of which was returned before.
 
     They are below those that a system hands out by itself, so that no client's connection takes
-    the port of a broker that is down for a moment; drawn, so that processes side by side differ.
+    the port of a broker that is down for a moment. A port is free until its owner listens: so the
+    processes of one test run draw from different ones, and Hypothesis's seed does not count.
     """
-    found: set[int] = set()
+    side = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    sides = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    found: list[int] = []
     while len(found) < number:
-        port = random.randrange(10_000, 32_000)  # noqa: S311 - not a secret
+        port = _DRAW.randrange(10_000 + side, 32_000, sides)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            found.add(port)
-    return list(found)
+            if port not in _GIVEN:
+                found.append(port)
+                _GIVEN.add(port)
+    return found
 
 
 def new_broker(folder: Path) -> "KafkaBroker":

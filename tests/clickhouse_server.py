@@ -71,7 +71,7 @@ class ClickHouseServer:
         command = ["clickhouse-server", f"--config-file={self._folder / 'config.xml'}"]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 log_text = (self._folder / "server.log").read_text(errors="replace")

@@ -37,12 +37,12 @@ def publish(bootstrap: str, values: list[bytes]) -> None:
         admin.wait_for_topics(["kept"])
     with KafkaProducer(bootstrap_servers=bootstrap) as producer:
         for value in values:
-            producer.send("kept", value).get(timeout=10)
+            producer.send("kept", value).get(timeout=60)
 
 
 def consume(bootstrap: str, number: int) -> list[bytes]:
     """Read so many values of the topic ``kept`` from its start."""
-    with KafkaConsumer(bootstrap_servers=bootstrap, consumer_timeout_ms=10_000) as consumer:
+    with KafkaConsumer(bootstrap_servers=bootstrap, consumer_timeout_ms=60_000) as consumer:
         consumer.assign([TopicPartition("kept", 0)])
         consumer.seek_to_beginning()
         return [record.value for _, record in zip(range(number), consumer, strict=False)]

@@ -22,7 +22,7 @@ def test_a_kept_demonstration_ends_with_all_its_processes(
     with said.open("w") as stderr:
         demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
         try:
-            deadline = time.monotonic() + 150
+            deadline = time.monotonic() + 220
             while "Still running" not in said.read_text():
                 assert demo.poll() is None, said.read_text()
                 assert time.monotonic() < deadline

@@ -51,6 +51,7 @@ def run(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with the_line(kafka_bootstrap, prefix, folder) as line, line.worker() as worker:
         with line.sink() as sink:
             worker.wait_ready()
+            sink.wait_ready()
             published = line.publish(to_touchpoints(read_purchases(), TODAY)) + len(broken)
             with line.publisher() as publisher:
                 for record in broken:

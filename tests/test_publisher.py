@@ -51,7 +51,7 @@ def order(number: int, **changes: Any) -> Touchpoint:
 def consume(bootstrap: str, topic: str, number: int | None = None) -> list[Any]:
     """Return so many records of a topic, all by default, each partition in its order."""
     with KafkaConsumer(
-        bootstrap_servers=bootstrap, consumer_timeout_ms=10_000, max_partition_fetch_bytes=8 << 20
+        bootstrap_servers=bootstrap, consumer_timeout_ms=60_000, max_partition_fetch_bytes=8 << 20
     ) as consumer:
         partitions = [TopicPartition(topic, p) for p in range(TOUCHPOINTS.partitions)]
         consumer.assign(partitions)
@@ -206,7 +206,7 @@ def test_when_the_broker_dies_every_unacknowledged_event_is_named(
     broker = make_broker()
     broker.start()
     create_topics(broker.bootstrap, [TOUCHPOINTS])
-    publisher = Publisher(broker.bootstrap, "touchpoints", Codec(), delivery_seconds=1.0)
+    publisher = Publisher(broker.bootstrap, "touchpoints", Codec(), delivery_seconds=6.0)
     for number in range(50):
         publisher.publish(order(number))
     publisher.flush()

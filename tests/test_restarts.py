@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
-from the_line import TheLine, account, await_account, dump, the_line
+from the_line import PATIENCE, TheLine, account, await_account, dump, the_line
 
 from processors.partition import Partition
 from processors.playbook import compile_playbook
@@ -22,6 +22,9 @@ from streams.cli.children import Child
 from streams.cli.pages import read_lines
 
 PURCHASES = 24_000
+BACKLOG = 16_000
+"""So many are published before a fault, the others after it: however fast the worker is, something
+is left to do."""
 BROKEN = len(broken_records())
 WOKEN = ("ProducerFenced", "Joined group")  # what a worker says that finds its partitions gone
 pytestmark = pytest.mark.kafka
@@ -57,7 +60,7 @@ def publish_broken(line: TheLine) -> None:
 
 def await_lag_of(worker: Child, partitions: int) -> None:
     """Wait until it tells the lag of so many partitions: of its own, not of those it gave back."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while (told := count_lags(worker)) != partitions:
         assert time.monotonic() < deadline, f"the lag of {told} partitions"
         time.sleep(0.2)
@@ -75,13 +78,12 @@ def count_words(worker: Child, *words: str) -> int:
     return sum(text.count(word) for word in words)
 
 
-def await_progress(worker: Child, least: int, most: int) -> None:
-    """Wait until the worker is in the middle of its work."""
-    deadline = time.monotonic() + 60
+def await_progress(worker: Child, least: int) -> None:
+    """Wait until the worker has done so much of its work."""
+    deadline = time.monotonic() + PATIENCE
     while not least <= (done := sum(account([worker]).values())):
         assert time.monotonic() < deadline, done
         time.sleep(0.01)
-    assert done < most, "the worker was faster than the test: give it more"
 
 
 @pytest.mark.parametrize("store", ["memory", "rocksdb"])
@@ -92,12 +94,13 @@ def test_a_killed_worker_comes_back_to_the_same_profiles_and_actions(
     kept: dict[str, Any] = {"store": store, "cache_profiles": 100}
     line.publish(purchases[: PURCHASES // 4])
     publish_broken(line)
-    line.publish(purchases[PURCHASES // 4 :])
+    line.publish(purchases[PURCHASES // 4 : BACKLOG])
     for least in (3_000, 10_000):
         with line.worker(**kept) as worker:
             worker.wait_ready()
-            await_progress(worker, least, PURCHASES)
+            await_progress(worker, least)
             worker.kill()
+    line.publish(purchases[BACKLOG:])
     with line.worker(**kept) as worker:
         worker.wait_ready()
         found = await_account([worker], PURCHASES + BROKEN)
@@ -113,17 +116,18 @@ def test_a_worker_that_wakes_up_after_its_partitions_moved_can_write_nothing(
     line: TheLine, purchases: list[Touchpoint]
 ) -> None:
     """SIGSTOP past the session timeout, another takes over, SIGCONT: nothing twice, nothing old."""
-    line.publish(purchases)
+    line.publish(purchases[:BACKLOG])
     with line.worker() as stalled:
         stalled.wait_ready()
-        await_progress(stalled, 2_000, PURCHASES)
+        await_progress(stalled, 2_000)
         stalled.suspend()
+        line.publish(purchases[BACKLOG:])
         with line.worker() as other:
             other.wait_ready()
             await_account([other], PURCHASES)
             before = count_words(stalled, *WOKEN)
             stalled.resume()
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE
             while count_words(stalled, *WOKEN) == before:
                 assert time.monotonic() < deadline, stalled.log.read_text()[-2000:]
                 time.sleep(0.1)
@@ -141,10 +145,11 @@ def test_a_stopped_worker_repeats_nothing(line: TheLine, purchases: list[Touchpo
     """SIGTERM in the middle finishes and commits the batch: each action and dead letter is once."""
     line.publish(purchases[: PURCHASES // 2])
     publish_broken(line)
-    line.publish(purchases[PURCHASES // 2 :])
+    line.publish(purchases[PURCHASES // 2 : BACKLOG])
     with line.worker() as worker:
         worker.wait_ready()
-        await_progress(worker, 5_000, PURCHASES)
+        await_progress(worker, 5_000)
+    line.publish(purchases[BACKLOG:])
     with line.worker() as worker:
         worker.wait_ready()
         await_account([worker], PURCHASES + BROKEN)
@@ -159,16 +164,15 @@ def test_workers_that_join_and_leave_share_the_partitions(
     line: TheLine, purchases: list[Touchpoint]
 ) -> None:
     """A second worker takes over partitions with their state, and gives them back."""
-    line.publish(purchases)
+    line.publish(purchases[:BACKLOG])
     with line.worker() as first:
         first.wait_ready()
-        await_progress(first, 2_000, PURCHASES)
+        await_progress(first, 2_000)
         await_lag_of(first, 4)
         with line.worker() as second:
             second.wait_ready()
-            await_progress(second, 1, PURCHASES)
-            shared = [first, second]
-            await_account(shared, 12_000)
+            line.publish(purchases[BACKLOG:])
+            await_account([first, second], 20_000)
             await_lag_of(first, 2)
         found = await_account([first], PURCHASES)
         profiles = dump([first])
@@ -191,7 +195,8 @@ def test_the_first_record_of_a_partition_is_committed(
         bootstrap_servers=line.settings.bootstrap, group_id=line.settings.group
     )
     try:
-        place, deadline = TopicPartition(record.topic, record.partition), time.monotonic() + 30
+        place = TopicPartition(record.topic, record.partition)
+        deadline = time.monotonic() + PATIENCE
         while (offset := consumer.committed(place)) != 1:  # seen a moment after the commit's answer
             assert time.monotonic() < deadline, offset
     finally:

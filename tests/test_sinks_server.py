@@ -24,7 +24,7 @@ EXACT = "SELECT count(), sum(id) FROM events FINAL"
 @pytest.fixture
 def warehouse(clickhouse: ClickHouseServer, cable: Cable, direct: Warehouse) -> Iterator[Warehouse]:
     """The adapter under test, which reaches the server by the cable."""
-    with contextlib.closing(open_warehouse(clickhouse.url(cable.port, "timeout=30"))) as adapter:
+    with contextlib.closing(open_warehouse(clickhouse.url(cable.port, "timeout=120"))) as adapter:
         yield adapter
 
 
@@ -43,10 +43,10 @@ def test_a_server_killed_in_the_middle_of_an_insert(
     cable.jam_requests_after = 300_000
     with ThreadPoolExecutor(1) as thread:
         insert = thread.submit(warehouse.insert, "events", COLUMNS, ROWS)
-        assert cable.jammed.wait(10)
+        assert cable.jammed.wait(60)
         clickhouse.stop()
         with pytest.raises(WarehouseUnavailable):
-            insert.result(10)
+            insert.result(60)
 
     with pytest.raises(WarehouseUnavailable):
         warehouse.insert("events", COLUMNS, ROWS)
@@ -66,7 +66,7 @@ def test_an_answer_that_is_lost(warehouse: Warehouse, direct: Warehouse, cable: 
             assert not insert.done()
         cable.cut()
         with pytest.raises(WarehouseUnavailable):
-            insert.result(10)
+            insert.result(60)
 
     cable.repair()
     warehouse.insert("events", COLUMNS, ROWS)
@@ -78,7 +78,7 @@ def test_a_server_that_falls_silent(
 ) -> None:
     """A request fails as unavailable after the time-out, and does not wait for ever."""
     cable.lose_answers_after = 1_000
-    with contextlib.closing(open_warehouse(clickhouse.url(cable.port, "timeout=1"))) as warehouse:
+    with contextlib.closing(open_warehouse(clickhouse.url(cable.port, "timeout=3"))) as warehouse:
         with pytest.raises(WarehouseUnavailable):
             warehouse.insert("events", COLUMNS, ROWS)
         cable.repair()

@@ -12,7 +12,7 @@ from typing import Self
 from streams.cli.pages import PageError, read_json
 from streams.settings import PREFIX, Settings
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 STOP_SECONDS = 30.0
 
 
@@ -55,7 +55,7 @@ class Child:
         """Wait until the process serves its partitions.
 
         Raises:
-            ChildError: it ended, or took longer than a minute.
+            ChildError: it ended, or took too long.
         """
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:

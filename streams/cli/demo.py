@@ -3,7 +3,7 @@
 import shutil
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from socket import socket
@@ -18,7 +18,7 @@ from streams.cdnow import read_purchases, to_touchpoints
 from streams.cli.children import Child, ChildError
 from streams.cli.demo_report import Timing, collect, print_report
 from streams.cli.output import err, json_option, print_json, progress
-from streams.cli.pages import read_json
+from streams.cli.pages import PageError, read_json
 from streams.embedded import EmbeddedBroker
 from streams.publisher import Publisher
 from streams.settings import Settings
@@ -145,15 +145,16 @@ def await_sink(worker: Child, sink: Child) -> None:
         "actions": status["actions"],
         "dead_letters": sum(a["dead"] for a in status["partitions"].values()),
     }
-    deadline = time.monotonic() + CATCH_UP_SECONDS
+    deadline, rows = time.monotonic() + CATCH_UP_SECONDS, dict.fromkeys(wanted, 0)
     while time.monotonic() < deadline:
         worker.check()
         sink.check()
-        rows = read_json(f"{sink.url}/tables")
-        if all(rows[table] >= count for table, count in wanted.items()) and not any(
-            read_json(f"{sink.url}/lag").values()
-        ):
-            return
+        with suppress(PageError):  # it is not up yet, or is joining again
+            rows = read_json(f"{sink.url}/tables")
+            if all(rows[table] >= count for table, count in wanted.items()) and not any(
+                read_json(f"{sink.url}/lag").values()
+            ):
+                return
         time.sleep(0.2)
     raise ChildError(
         f"ClickHouse lacks rows after {CATCH_UP_SECONDS:.0f} s: {wanted} were to be there, and "

@@ -20,6 +20,7 @@ from streams.cli.pages import PageError, read_json
 PATIENCE = 200.0
 LIVENESS = 45.0
 """Seconds for which a worker may say that it is not well, before it is killed."""
+OUTCOMES = ("applied", "duplicate", "late", "dead")
 Write = Callable[[Touchpoint], bytes]
 
 
@@ -116,6 +117,35 @@ def await_lag(
     return orchestrator.restarts
 
 
+def await_settled(workers: Collection[Child], records: int) -> None:
+    """Wait until these workers are well, share all partitions and account for so many records.
+
+    The broker has a commit a moment before its worker knows, and who gives partitions back tells
+    of them until the next assignment.
+    """
+
+    def known() -> bool:
+        for worker in workers:
+            worker.check()
+        return are_settled(workers, records)
+
+    await_that(known, f"the workers do not account for {records} records")
+
+
+def are_settled(workers: Iterable[Child], records: int) -> bool:
+    """Tell whether these workers are well, share all partitions and account for so many records."""
+    served: list[int] = []
+    done = 0
+    for worker in workers:
+        try:
+            served += read_json(f"{worker.url}/health")["partitions"]
+            accounts = read_json(f"{worker.url}/status")["partitions"].values()
+        except PageError:
+            return False
+        done += sum(each[name] for each in accounts for name in OUTCOMES)
+    return sorted(served) == [0, 1, 2, 3] and done == records
+
+
 @contextmanager
 def group_reader(line: TheLine, group: str = "") -> Iterator[Callable[[], int]]:
     """Give a function that returns by how many offsets the group is behind."""
@@ -172,7 +202,7 @@ def publish_at(line: TheLine, records: list[tuple[int, Touchpoint, Write]]) -> N
         producer.close()
 
 
-def exit_code(worker: Child, patience: float = 60.0) -> int:
+def exit_code(worker: Child, patience: float = 150.0) -> int:
     """Wait until the worker has ended by itself; return its exit code."""
     assert worker._process is not None
     return worker._process.wait(patience)

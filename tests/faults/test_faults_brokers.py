@@ -14,7 +14,7 @@ import pytest
 from brokers import KafkaBroker, new_cluster
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
-from orchestra import Orchestrator, await_lag, await_that
+from orchestra import Orchestrator, are_settled, await_lag, await_that
 from the_line import TheLine, the_line
 from truth import fold_log, require_truth
 from workload import touches
@@ -37,9 +37,13 @@ def break_the_broker(line: TheLine, seed: int, *faults: object, events: int = 6_
             await_lag(line, fleet, most=events * (len(faults) - number) // (len(faults) + 1))
             fault()
         await_lag(line, fleet)
-        Orchestrator(fleet).look()
-        for worker in fleet:
-            worker.wait_ready()
+        orchestrator = Orchestrator(fleet)
+
+        def settled() -> bool:
+            orchestrator.look()
+            return are_settled(fleet, events)
+
+        await_that(settled, "the workers do not come to rest")
         require_truth(line, fleet, truth)
 
 

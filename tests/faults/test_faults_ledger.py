@@ -25,8 +25,9 @@ from sinks.migrations import kept_since, migrate
 from sinks.tables import FACTS
 from sinks.warehouse import Warehouse, open_warehouse
 from streams.broken import broken_records
+from streams.cli.children import Child
 from streams.cli.demo import await_sink
-from streams.cli.pages import read_json
+from streams.cli.pages import PageError, read_json
 from streams.embedded import EmbeddedBroker
 from streams.metrics import SinkMetrics
 from streams.rows import LEDGER_KEY, Ledger
@@ -119,7 +120,7 @@ def test_what_a_table_may_forget_is_not_missed(line: TheLine, seed: int) -> None
         sink.wait_ready()
         await_lag(line)
         await_lag(line, group="-sink")
-        await_that(lambda: not any(read_json(f"{sink.url}/lag").values()), "rows are missing")
+        await_that(lambda: rows_left(sink) == 0, "rows are missing")
     with tables(line) as warehouse:
         warehouse.execute("OPTIMIZE TABLE touchpoints FINAL")
         ((left, lost),) = warehouse.query(
@@ -139,6 +140,14 @@ def test_what_a_table_may_forget_is_not_missed(line: TheLine, seed: int) -> None
     (finding,) = found["findings"]
     assert finding["what"] == "1 records have no row in touchpoints"
     assert finding["offsets"] == str(lost)
+
+
+def rows_left(sink: Child) -> int | None:
+    """Return how many records are not in ClickHouse yet; None while the sink cannot tell."""
+    try:
+        return sum(read_json(f"{sink.url}/lag").values())
+    except PageError:
+        return None
 
 
 def test_the_ledger_on_a_broker_that_does_not_tell_its_ends(tmp_path: Path, seed: int) -> None:
@@ -194,7 +203,7 @@ def damage(warehouse: Warehouse) -> tuple[str, str, str]:
 
 def damage_upserts(warehouse: Warehouse) -> tuple[str, str]:
     """Put an older version in the place of a row, and one that never was in that of another."""
-    aggregate = "SELECT {} FROM aggregates FINAL WHERE partition = 2 ORDER BY start LIMIT 1"
+    aggregate = "SELECT {} FROM aggregates FINAL WHERE partition = 2 ORDER BY start, offset LIMIT 1"
     ((older,),) = warehouse.query(aggregate.format("offset"))
     copy = aggregate.format("* REPLACE (version - 1 AS version)")
     warehouse.execute(f"CREATE TABLE kept ENGINE = Memory AS {copy}")

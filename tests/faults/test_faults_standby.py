@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
-from orchestra import await_lag, await_that
+from orchestra import PATIENCE, await_lag, await_that
 from prometheus_client.parser import text_string_to_metric_families
 from test_faults_state import CHANGELOG, admin_of, await_gone, cut, work_off
 from test_faults_workers import load
@@ -89,9 +89,12 @@ def test_a_worker_with_a_copy_takes_over_with_the_tail(line: TheLine, seed: int)
     with fleet[0] as first, fleet[1] as second:
         await_that(lambda: shared_by(fleet), "not shared")
         await_lag(line)
-        ends = changelog_ends(line)
         copies = "touchline_standby_offset"
-        await_that(lambda: samples(first, copies) | samples(second, copies) == ends, "not level")
+        await_that(
+            lambda: samples(first, copies) | samples(second, copies) == changelog_ends(line),
+            "not level",
+        )
+        ends = changelog_ends(line)
         first.kill()
         line.publish(touchpoints[4_000:])
         await_that(lambda: held(second) == PARTITIONS, "not taken over")
@@ -182,7 +185,7 @@ class Copying:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not condition():  # noqa: ASYNC110 - what is waited for is a metric
                 await asyncio.sleep(0.05)
 

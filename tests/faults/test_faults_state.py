@@ -10,8 +10,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
+from kafka.errors import PolicyViolationError
 from kafka.structs import OffsetAndMetadata
-from orchestra import await_lag, await_that, exit_code
+from orchestra import await_lag, await_settled, await_that, exit_code
 from the_line import TheLine, dump, the_line
 from truth import fold_log, require_durable, require_truth, restored
 from workload import LATER, SPAN, START, touches
@@ -49,7 +50,7 @@ def configure(line: TheLine, kind: str, name: str, **configs: str) -> None:
 def work_off(line: TheLine, **settings: Any) -> list[str]:
     """Let one worker do all that there is; return its dump."""
     with line.worker(**settings) as worker:
-        worker.wait_ready()
+        await_settled([worker], len(line.read("touchpoints")))
         await_lag(line)
         return dump([worker])
 
@@ -69,8 +70,7 @@ def test_replay_from_zero_is_byte_identical(
         with ExitStack() as running:
             fleet = [running.enter_context(replay.worker()) for _ in range(3)]
             await_lag(replay)
-            for worker in fleet:
-                worker.wait_ready()
+            await_settled(fleet, len(line.read("touchpoints")))
             assert dump(fleet) == first
         require_durable(replay, truth)
 
@@ -215,7 +215,16 @@ def cut(line: TheLine, topic: str) -> None:
     configure(line, "TOPIC", name, cleanup_policy="delete")
     with admin_of(line) as admin:
         ends = {TopicPartition(name, n): end - 20 for n, end in ends_of(line, topic).items()}
-        admin.delete_records({place: end for place, end in ends.items() if end > 0})
+        wanted = {place: end for place, end in ends.items() if end > 0}
+
+        def deleted() -> bool:
+            try:
+                admin.delete_records(wanted)
+            except PolicyViolationError:  # the new policy is not in force yet
+                return False
+            return True
+
+        await_that(deleted, "nothing may be deleted")
 
 
 def ends_of(line: TheLine, topic: str) -> dict[int, int]:

@@ -5,7 +5,7 @@ import signal
 from itertools import product
 
 import pytest
-from orchestra import Program, await_lag, exit_code
+from orchestra import Program, await_lag, await_settled, exit_code
 from the_line import TheLine, account, dump
 from truth import PARTITIONS, fold_log, require_truth, restored
 from workload import touches
@@ -62,9 +62,9 @@ def test_without_transactions_what_is_done_again_has_the_same_ids(line: TheLine,
     die_at(line, "after", "changelog", 4, broker="plain")
     die_at(line, "after", "commit", 4, broker="plain")
     with line.worker(broker="plain", data=line.settings.data) as worker:
-        worker.wait_ready()
         await_lag(line)
         truth = fold_log(line)
+        await_settled([worker], sum(truth.account.values()))
         assert account([worker]) == truth.account
         assert dump([worker]) == restored(line) == truth.profiles
     actions = [action.action_id for action in line.actions()]

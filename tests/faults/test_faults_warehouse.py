@@ -59,11 +59,18 @@ def test_a_faulty_clickhouse_delays_rows_and_changes_none(
             time.sleep(4)
         else:
             await_that(lambda: told_lag(sink) == 2_000, "the sink does not tell its lag")
+            await_that(lambda: waits_for(sink) == "ClickHouse", "it does not say what it waits for")
         sink.tell("ok")
         await_sink(worker, sink)
         require_truth(line, [worker])
     require_rows(line)
     require_figures(line)
+
+
+def waits_for(sink: FaultySink) -> str:
+    """Return what the sink says that it waits for; it is well."""
+    told: str = read_json(f"{sink.url}/health")["waits_for"]
+    return told.partition(",")[0]
 
 
 def told_lag(sink: FaultySink) -> float:

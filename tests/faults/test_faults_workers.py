@@ -59,7 +59,7 @@ def test_workers_two_three_one_under_load(line: TheLine, seed: int) -> None:
 def test_a_rolling_restart_with_static_ids_moves_no_partition(line: TheLine, seed: int) -> None:
     """Each worker in turn stops and is back within the session: the others keep what they have."""
     touchpoints = list(touches(seed, 6_000))
-    workers = [line.worker(instance=f"w{n}", session_timeout=25.0) for n in range(2)]
+    workers = [line.worker(instance=f"w{n}", session_timeout=60.0) for n in range(2)]
     with ExitStack() as running:
         for worker in workers:
             running.enter_context(worker)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestra import await_settled
 from the_line import TheLine, account, dump
 
 from processors.partition import Partition
@@ -92,9 +93,8 @@ def fold_log(
 def require_truth(line: TheLine, workers: Iterable[Child], truth: Truth | None = None) -> Truth:
     """Compare profiles, actions, facts, dead letters and account with the fold of the log."""
     truth, workers = truth or fold_log(line), list(workers)
-    found = account(workers)
-    assert found == truth.account
-    assert sum(found.values()) == len(line.read("touchpoints"))
+    await_settled(workers, len(line.read("touchpoints")))
+    assert account(workers) == truth.account
     assert dump(workers) == truth.profiles
     require_durable(line, truth)
     return truth
