@@ -175,6 +175,21 @@ def test_a_clock_that_was_set_back_counts_nobody_twice() -> None:
     assert [(row.start - first, row.touches[0]) for row in rows] == [(0, 1), (MINUTE, 1), (0, 1)]
 
 
+@given(minutes=st.lists(st.integers(0, 3), min_size=1, max_size=40), data=st.data())
+def test_a_clock_that_goes_to_and_fro_writes_two_rows_a_touch_at_most(
+    minutes: list[int], data: st.DataObject
+) -> None:
+    """Who is in a later minute already and who is not take turns: each with a block at worst."""
+    log = [
+        (view(n, START, f"u{n % 3}"), START + minute * MINUTE) for n, minute in enumerate(minutes)
+    ]
+    folded = fold_cut(log, data.draw(cuts(len(log))))
+    rows = folded.rows.values()
+    assert len(rows) <= 2 * len(log)
+    for grain in ("minute", "day"):
+        assert sum(row.touches[0] for row in rows if row.grain == grain) == len(log)
+
+
 @pytest.mark.parametrize("kind", ["attribute_set", "action_reported"])
 def test_what_systems_write_and_history_are_no_touches(kind: str) -> None:
     """They leave no row; but a person whose history was imported is not new."""
