@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from processors.partition import Counts, Known, Partition
+from processors.playbook import compile_playbook
+from schemas.playbook import find_playbook
+from schemas.records import Touchpoint
 from streams.collecting import WHOLE_SECONDS, Collector
+from streams.store import MemoryStore
 
 
 class Ring:
@@ -39,7 +44,7 @@ def test_young_garbage_goes_with_the_next_tick(collector: Collector) -> None:
     assert gone() is None
 
 
-def test_what_was_kept_and_then_dropped_goes_within_the_hour(
+def test_what_was_kept_and_then_dropped_goes_within_the_day(
     collector: Collector, now: list[float]
 ) -> None:
     """It was set apart; the whole collection looks at it again."""
@@ -51,6 +56,21 @@ def test_what_was_kept_and_then_dropped_goes_within_the_hour(
     assert gone() is not None, "it was not set apart: all is looked at each second"
     now[0] += WHOLE_SECONDS
     collector.tick()
+    assert gone() is None
+
+
+def test_partitions_that_are_given_back_leave_no_garbage(collector: Collector) -> None:
+    """Their profiles were set apart long ago: nobody would look at them before the day is over."""
+    playbook = compile_playbook(find_playbook("refined-retail"))
+    store = MemoryStore(playbook)
+    partition = Partition(playbook, store.profiles, Known(Counts(), store.due))
+    page = {"page": "/", "category": "", "duration_ms": 1}
+    partition.apply(
+        (Touchpoint(f"e{n}", f"p{n % 30}", n, "page_viewed", page), n) for n in range(300)
+    )
+    gone = weakref.ref(partition)
+    collector.tick()
+    del partition, store
     assert gone() is None
 
 
