@@ -7,7 +7,7 @@ profile keeps it, at four bytes a character. Real profiles are some hundred byte
 from processors.consents import MARKS_AT_MOST
 from processors.corrections import TAKEN_AT_MOST
 from processors.counting import LONGEST_VALUE, VALUES_AT_MOST, days_kept
-from processors.draft import TEXT_AT_MOST
+from processors.errors import TEXT_AT_MOST
 from processors.funnels import Funnel
 from processors.identity import EVENT_HASH_BYTES
 from processors.journeys_act import SENDER_AT_MOST

@@ -74,14 +74,38 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _at_least(wanted: Any) -> Check:
+    return lambda value: _is_number(value) and value >= wanted
+
+
+def _at_most(wanted: Any) -> Check:
+    return lambda value: _is_number(value) and value <= wanted
+
+
+def _more_than(wanted: Any) -> Check:
+    return lambda value: _is_number(value) and value > wanted
+
+
+def _less_than(wanted: Any) -> Check:
+    return lambda value: _is_number(value) and value < wanted
+
+
+def _starting_with(wanted: Any) -> Check:
+    return lambda value: isinstance(value, str) and value.startswith(wanted)
+
+
+def _there(wanted: Any) -> Check:
+    return lambda value: (value is not None) is wanted
+
+
 _CHECKS: Mapping[str, Callable[[Any], Check]] = {
     "equals": _same,
     "not_equals": _other,
     "in_": _among,
-    "at_least": lambda wanted: lambda value: _is_number(value) and value >= wanted,
-    "at_most": lambda wanted: lambda value: _is_number(value) and value <= wanted,
-    "more_than": lambda wanted: lambda value: _is_number(value) and value > wanted,
-    "less_than": lambda wanted: lambda value: _is_number(value) and value < wanted,
-    "starts_with": lambda wanted: lambda value: isinstance(value, str) and value.startswith(wanted),
-    "exists": lambda wanted: lambda value: (value is not None) is wanted,
+    "at_least": _at_least,
+    "at_most": _at_most,
+    "more_than": _more_than,
+    "less_than": _less_than,
+    "starts_with": _starting_with,
+    "exists": _there,
 }

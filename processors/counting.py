@@ -33,7 +33,7 @@ _NOT_TOUCHES = frozenset(NOT_TOUCHES)
 _DAYS = DAYS_AT_MOST * DAY
 _KNOWN = Counted(0, (), (), 0, 0)
 
-_Here = tuple[tuple[str], tuple[str], int, int]
+_Here = tuple[str, str, int, int]
 """The channel and the campaign of a touch, and the bits of the stage and the segment after it."""
 
 
@@ -50,10 +50,10 @@ def count(draft: Draft, before: Profile, touchpoint: Touchpoint) -> Contribution
     if len(channel) + len(campaign) > LONGEST_VALUE:
         channel, campaign = _bounded(channel), _bounded(campaign)
     aipl, segment = profile.aipl, profile.segment
-    here = (channel,), (campaign,), _STAGE[aipl], _SEGMENT[segment]
+    here = channel, campaign, _STAGE[aipl], _SEGMENT[segment]
     minute = at // MINUTE
     if known is None or known.start < minute:
-        profile.minute = Counted(minute, *here)
+        profile.minute = _counted(minute, here)
         in_minute = _EVERY
     else:
         minute = known.start  # a clock that was set back does not bring a minute back
@@ -98,7 +98,7 @@ def _count_day(draft: Draft, start: int, here: _Here) -> int:
                 return 0
             draft.profile.days = (*days[:place], joined[1], *days[place + 1 :])
             return joined[0]
-    added = Counted(start, *here)
+    added = _counted(start, here)
     if not days:
         draft.profile.days = (added,)
         return _EVERY
@@ -108,9 +108,14 @@ def _count_day(draft: Draft, start: int, here: _Here) -> int:
     return _EVERY
 
 
+def _counted(start: int, here: _Here) -> Counted:
+    channel, campaign, stage, segment = here
+    return Counted(start, (channel,), (campaign,), stage, segment)
+
+
 def _joined(known: Counted, here: _Here) -> tuple[int, Counted] | None:
     """Return the bits of the values that are new to a window, and what is known with them in."""
-    (channel,), (campaign,), stage, segment = here
+    channel, campaign, stage, segment = here
     fresh, channels, campaigns = 0, known.channels, known.campaigns
     if channel not in channels and len(channels) < VALUES_AT_MOST:
         fresh, channels = _CHANNEL, (*channels, channel)

@@ -2,14 +2,11 @@
 
 from typing import Literal
 
-from processors.identity import fact_id
+from processors.identity import fact_frame, fact_id
 from processors.playbook import Playbook
 from schemas.aggregates import Contribution
-from schemas.profile import Profile, Scalar, copied
+from schemas.profile import Profile, copied
 from schemas.records import Action, Fact, Progress
-
-TEXT_AT_MOST = 256
-"""Characters of a name, an id or a value that a profile keeps."""
 
 Verdict = Literal["applied", "duplicate", "late"]
 
@@ -37,33 +34,6 @@ class Outcome:
         self.touch: Contribution | None = None
 
 
-class Rejected(Exception):  # noqa: N818 - a verdict on an event, not a fault of the program
-    """An event that the playbook cannot count; it changes nothing and becomes a dead letter.
-
-    Args:
-        reason: A short code for machines.
-        detail: One sentence for a person.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-
-def require_short(value: Scalar, what: str) -> None:
-    """Refuse a text that a profile cannot keep: what a person's row holds is bounded.
-
-    Raises:
-        Rejected: it has more than ``TEXT_AT_MOST`` characters.
-    """
-    if isinstance(value, str) and len(value) > TEXT_AT_MOST:
-        raise Rejected(
-            "text_too_long",
-            f"{what} has {len(value)} characters, and a profile keeps {TEXT_AT_MOST}: shorten it",
-        )
-
-
 class Draft(Outcome):
     """A private copy of a profile that the parts of the fold may write to; closed, the outcome.
 
@@ -83,6 +53,7 @@ class Draft(Outcome):
     """
 
     __slots__ = (
+        "_frame",
         "_turn",
         "at",
         "cause_id",
@@ -111,6 +82,7 @@ class Draft(Outcome):
         self.whole = False
         self.changed: set[str] = set()
         self._turn = profile.turn
+        self._frame: tuple[str, str] | None = None
 
     def judge_all(self) -> None:
         """Have every rule judged again, and asked anew when the clock may change it."""
@@ -137,18 +109,12 @@ class Draft(Outcome):
         new: str = "",
     ) -> None:
         """State that something changed or was not done, with the values that decided."""
-        user_id, entry_key = self.profile.user_id, values.get("entry_key", "")
+        user_id, frame = self.profile.user_id, self._frame
+        if frame is None:
+            frame = self._frame = fact_frame(user_id, self.cause_id, self.at)
         self.facts.append(
             Fact(
-                fact_id(
-                    user_id,
-                    kind,
-                    subject,
-                    new,
-                    cause_id=self.cause_id,
-                    at=self.at,
-                    entry_key=entry_key,
-                ),
+                fact_id(frame, kind, subject, new, values.get("entry_key", "")),
                 user_id,
                 kind,
                 self.at,

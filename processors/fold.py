@@ -8,7 +8,8 @@ as it was. Read them from top to bottom; each line is a module of its own.
 from processors.corrections import correct, requested_since
 from processors.counting import count
 from processors.dedupe import remember, seen
-from processors.draft import Draft, Outcome, Rejected
+from processors.draft import Draft, Outcome
+from processors.errors import Rejected
 from processors.identity import event_hash
 from processors.journeys import follow, take_step
 from processors.playbook import Playbook

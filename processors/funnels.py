@@ -23,18 +23,25 @@ LONGEST_DAY = 48 * 3_600_000
 """More than the length of any local day, clock changes included."""
 
 
-class _StepsByMask(dict[int, tuple[int, ...]]):
-    """Worked out when it is first asked for: few of the many masks ever occur."""
+class StepsByMask:
+    """The steps after the first that an event may satisfy, by the conditions that it meets.
+
+    They are counted from 0, the last one first: so an event satisfies no two. Worked out when they
+    are first asked for: few of the many masks ever occur.
+    """
 
     def __init__(self, bits: Sequence[int], inside: Sequence[int]) -> None:
-        super().__init__()
         self._steps = [*enumerate(zip(bits, inside, strict=True))][:0:-1]
+        self._known: dict[int, tuple[int, ...]] = {}
 
-    def __missing__(self, mask: int) -> tuple[int, ...]:
-        """Find the steps whose condition is met, without the exclusions that they lie within."""
-        found = (step for step, (bit, barred) in self._steps if mask & bit and not mask & barred)
-        self[mask] = tuple(found)
-        return self[mask]
+    def __getitem__(self, mask: int) -> tuple[int, ...]:
+        """Return the steps whose condition is met, without the exclusions they lie within."""
+        steps = self._known.get(mask)
+        if steps is None:
+            steps = self._known[mask] = tuple(
+                step for step, (bit, barred) in self._steps if mask & bit and not mask & barred
+            )
+        return steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +63,7 @@ class Funnel:
         enters: The bit of the first step if nothing else has it, else 0.
         ends: By step, the bits of exclusions that end an attempt which has come so far.
         excluded: All of these.
-        taken_by: By the conditions that an event meets, the steps after the first that it may
-            satisfy, counted from 0, the last one first: so it satisfies no two.
+        taken_by: The steps that an event may satisfy.
     """
 
     name: str
@@ -73,7 +79,7 @@ class Funnel:
     enters: int
     ends: tuple[int, ...]
     excluded: int
-    taken_by: "_StepsByMask"
+    taken_by: StepsByMask
 
     def mask(self, touchpoint: Touchpoint) -> int:
         """Return the bits of the conditions that the event meets."""
@@ -179,7 +185,7 @@ def _compile(spec: FunnelSpec, playbook: PlaybookSpec, calendar: Calendar) -> Fu
             for step in count
         ),
         excluded=_union(bit for bit, _, _ in excluded),
-        taken_by=_StepsByMask(used[: len(spec.steps)], inside),
+        taken_by=StepsByMask(used[: len(spec.steps)], inside),
     )
 
 

@@ -3,12 +3,16 @@
 from hashlib import blake2b
 
 EVENT_HASH_BYTES = 8
-_ID_BYTES = 16
+# Copied, not made: that takes a third less time, and the fold hashes twice for each event.
+_EVENT = blake2b(digest_size=EVENT_HASH_BYTES)
+_ID = blake2b(digest_size=16)
 
 
 def event_hash(event_id: str) -> bytes:
     """Return the 64-bit hash by which the window of recent events knows an event."""
-    return blake2b(event_id.encode(), digest_size=EVENT_HASH_BYTES).digest()
+    digest = _EVENT.copy()
+    digest.update(event_id.encode())
+    return digest.digest()
 
 
 def action_id(user_id: str, sop: str, sop_version: int, entry_key: str, step: str) -> str:
@@ -16,32 +20,40 @@ def action_id(user_id: str, sop: str, sop_version: int, entry_key: str, step: st
     return _digest("action", user_id, sop, str(sop_version), entry_key, step)
 
 
-def fact_id(
-    user_id: str,
-    kind: str,
-    subject: str,
-    new: str,
-    *,
-    cause_id: str,
-    at: int,
-    entry_key: str = "",
-) -> str:
+def fact_frame(user_id: str, cause_id: str, at: int) -> tuple[str, str]:
+    """Return what the ids of all facts of one cause are made with, before and after their own.
+
+    Args:
+        user_id: Whose facts they are.
+        cause_id: The event's id or the timer's name.
+        at: Stream time.
+    """
+    when = str(at)
+    return (
+        f"4:fact,{len(user_id)}:{user_id},",
+        f"{len(cause_id)}:{cause_id},{len(when)}:{when},",
+    )
+
+
+def fact_id(frame: tuple[str, str], kind: str, subject: str, new: str, entry_key: str = "") -> str:
     """Return the id of a fact: who, what, to which value, by which cause, at which stream time.
 
     A fact of a journey has its ``entry_key``, too: one event may end a journey and open the next.
     """
-    when = str(at)
+    who, when = frame
     # The framing of _digest, spelled out: most of what the fold hashes are facts.
-    framed = (
-        f"4:fact,{len(user_id)}:{user_id},{len(kind)}:{kind},{len(subject)}:{subject},"
-        f"{len(new)}:{new},{len(cause_id)}:{cause_id},{len(when)}:{when},"
-    )
+    framed = f"{who}{len(kind)}:{kind},{len(subject)}:{subject},{len(new)}:{new},{when}"
     if entry_key:
         framed += f"{len(entry_key)}:{entry_key},"
-    return blake2b(framed.encode(), digest_size=_ID_BYTES).hexdigest()
+    return _hashed(framed)
 
 
 def _digest(*parts: str) -> str:
     """Hash the parts as netstrings (``3:abc,``), so that no two lists of parts run together."""
-    framed = "".join([f"{len(part)}:{part}," for part in parts])
-    return blake2b(framed.encode(), digest_size=_ID_BYTES).hexdigest()
+    return _hashed("".join([f"{len(part)}:{part}," for part in parts]))
+
+
+def _hashed(framed: str) -> str:
+    digest = _ID.copy()
+    digest.update(framed.encode())
+    return digest.hexdigest()

@@ -11,7 +11,8 @@ only when there are ``ORDERS_AT_MOST``. From the first settlement on, a refund o
 is taken as one of a settled order: it reduces the monetary value exactly, but not the frequency.
 """
 
-from processors.draft import TEXT_AT_MOST, Draft, Rejected, require_short
+from processors.draft import Draft
+from processors.errors import TEXT_AT_MOST, Rejected, require_short
 from processors.points import Points, earn, money_points, order_points
 from schemas.profile import Order, Profile
 from schemas.records import Touchpoint

@@ -12,8 +12,9 @@ from sys import maxsize
 from typing import Protocol
 
 from processors.aggregates import Aggregates
-from processors.draft import Outcome, Rejected
+from processors.draft import Outcome
 from processors.due_index import DueIndex, DueTimes
+from processors.errors import Rejected, StuckTimerError
 from processors.fold import fire, fold
 from processors.playbook import Playbook
 from processors.timers import Timer, first_timer, may_be_sooner, next_due, timers
@@ -84,10 +85,6 @@ class Effects:
     aggregates: dict[str, Aggregate] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
     rejected: list[tuple[int, str, str]] = field(default_factory=list)
-
-
-class StuckTimerError(RuntimeError):
-    """A timer that fired and is due again at once: a fault of the program that would never end."""
 
 
 class Partition:

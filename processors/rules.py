@@ -7,7 +7,6 @@ the reader of the playbook refuses circles. Hence one pass brings everything up 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from processors.checks import Matches
 from processors.conditions import compile_condition
@@ -138,7 +137,8 @@ def compile_rules(spec: PlaybookSpec) -> dict[Node, Rule]:
     return {node: rules[node] for node in rule_order(spec) if node in rules}
 
 
-class Asked(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Asked:
     """A rule that a kind of event, or the clock, may change.
 
     Attributes:

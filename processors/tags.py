@@ -6,7 +6,8 @@ tag whose rule also looks at tags, stages or windows is given as of the event's 
 """
 
 from processors.checks import text
-from processors.draft import TEXT_AT_MOST, Draft
+from processors.draft import Draft
+from processors.errors import TEXT_AT_MOST
 from processors.rules import HeldTags, KeptTags, TagRule, manual_tag
 from processors.windows import EVER
 from schemas.profile import Assigned, Profile, Scalar, Tag

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from processors.consents import MARKS_AT_MOST
-from processors.draft import Draft, require_short
+from processors.draft import Draft
+from processors.errors import require_short
 from processors.orders import pay, refund
 from processors.rules import manual_tag
 from schemas.profile import Mark, Scalar

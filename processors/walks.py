@@ -8,7 +8,6 @@ kept), the walk says so, and whoever asks has to look at the events themselves.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from itertools import pairwise
 
 from processors.draft import Draft
@@ -55,7 +54,7 @@ def _walk(draft: Draft, funnel: Funnel, mark: Mark) -> None:
     if funnel.first:
         found = _of_first_entry(funnel, marks, walk, entered)
     else:
-        found = dict(_of_days(funnel, marks, walk.floor, mark, known))
+        found = _of_days(funnel, marks, walk.floor, mark, known)
     found = {day: times for day, times in found.items() if times != known.get(day, ())}
     days, best = walk.days, walk.best
     if found:
@@ -113,14 +112,12 @@ def _of_first_entry(
     return found
 
 
-def _of_days(
-    funnel: Funnel, marks: tuple[Mark, ...], floor: int, mark: Mark, known: Days
-) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Yield the best attempt of each day of entry that the event can change, where it is sure."""
+def _of_days(funnel: Funnel, marks: tuple[Mark, ...], floor: int, mark: Mark, known: Days) -> Days:
+    """Return the best attempt of each day of entry that the event can change, where it is sure."""
     at, mask, _ = mark
     if marks[-1:] == (mark,):
-        yield from _of_days_before(funnel, marks, floor, mark, known)
-        return
+        return _of_days_before(funnel, marks, floor, mark, known)
+    found: Days = {}
     reach = 0 if mask == funnel.enters else funnel.window
     begin = end = -1
     for place in range(bisect_left(marks, (at - reach,)), len(marks)):
@@ -130,18 +127,20 @@ def _of_days(
         if bits & funnel.bits[0] and not begin <= entry < end:
             begin, end = funnel.calendar.day(entry)
             if begin >= floor:
-                yield begin, _times(marks, funnel.attempt(marks, begin, end))
+                found[begin] = _times(marks, funnel.attempt(marks, begin, end))
+    return found
 
 
 def _of_days_before(
     funnel: Funnel, marks: tuple[Mark, ...], floor: int, mark: Mark, known: Days
-) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Yield the same for an event behind all others: it can only be the last step of an attempt."""
+) -> Days:
+    """Return the same for an event behind all others: it can only be an attempt's last step."""
     at, mask, _ = mark
+    found: Days = {}
     steps = funnel.taken_by[mask]
     today, tomorrow = funnel.calendar.day(at)
     if mask & funnel.bits[0] and today >= floor and len(known.get(today, ())) <= 1:
-        yield today, _times(marks, funnel.attempt(marks, today, tomorrow))
+        found[today] = _times(marks, funnel.attempt(marks, today, tomorrow))
     since = max(floor, at - funnel.window - LONGEST_DAY)
     for day, times in known.items():
         if day < since:
@@ -150,11 +149,12 @@ def _of_days_before(
         grows = reached in steps and at - times[0] <= funnel.window
         if grows and not funnel.excluded:
             # Without exclusions nothing has ended the attempt, and no other has come as far.
-            yield day, (*times, at)
+            found[day] = (*times, at)
         elif grows or reached - 1 in steps:
             _, end = funnel.calendar.day(day)
             if grows or _entered_again(funnel, marks, times[0], end):
-                yield day, _times(marks, funnel.attempt(marks, day, end))
+                found[day] = _times(marks, funnel.attempt(marks, day, end))
+    return found
 
 
 def _entered_again(funnel: Funnel, marks: tuple[Mark, ...], entered: int, end: int) -> bool:
@@ -175,7 +175,7 @@ def _entered_again(funnel: Funnel, marks: tuple[Mark, ...], entered: int, end: i
 
 
 def _times(marks: tuple[Mark, ...], places: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(marks[place][0] for place in places)
+    return tuple([marks[place][0] for place in places])
 
 
 def _best_of(known: Days, now: Days, found: Days, before: int | None) -> int | None:

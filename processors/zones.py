@@ -107,7 +107,12 @@ def _in_year(year: int, month: int, day: int) -> date:
 
 def days_later(at: int, days: int, minute: int, zone: ZoneInfo) -> int:
     """Return this time of day, so many calendar days after the local day of ``at``."""
-    return instant(date_of(at, zone) + timedelta(days=days), minute, zone)
+    return _days_after_quarter(at // _QUARTER, days, minute, zone)
+
+
+@lru_cache(maxsize=_KEPT)
+def _days_after_quarter(quarter: int, days: int, minute: int, zone: ZoneInfo) -> int:
+    return instant(_date_of_quarter(quarter, zone) + timedelta(days=days), minute, zone)
 
 
 class Calendar:

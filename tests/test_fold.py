@@ -12,7 +12,8 @@ from strategies import DAY, HOUR, START, THOROUGH, Log, logs
 
 from processors.consents import MARKS_AT_MOST
 from processors.dedupe import seen
-from processors.draft import Outcome, Rejected
+from processors.draft import Outcome
+from processors.errors import Rejected
 from processors.fold import fire, fold
 from processors.orders import ORDERS_AT_MOST, ORDERS_KEPT
 from processors.partition import Effects, Partition

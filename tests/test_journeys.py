@@ -6,8 +6,8 @@ import pytest
 from journeys_people import DAY, HOUR, JOIN, Person, book, sop, step, wait, when
 
 from processors import partition
+from processors.errors import StuckTimerError
 from processors.fold import Outcome
-from processors.partition import StuckTimerError
 
 NOON = when("2026-03-02 12:00")
 
