@@ -1,13 +1,16 @@
 """Measure funnels on a warehouse in this process: ad hoc, sampled, and one person's long history.
 
-Run ``python benchmarks/funnels.py [EVENTS] [PEOPLE] [--folder FOLDER]``; 20,000,000 events of
-1,000,000 people take about four minutes and 1 GB. People do a random five of eight kinds of event,
-one after another over 90 days, so every step is met by many. Wall-clock times are on all cores that
-this machine gives, and mean something on an idle one only; CPU time bears some load. With --folder
-the events stay there, and the next run does not fill them again.
+Run ``python benchmarks/funnels.py [EVENTS] [PEOPLE] [--rounds N] [--folder FOLDER]``; 20,000,000
+events of 1,000,000 people take some ten minutes and 2 GB. People do a random five of eight kinds of
+event, one after another over 90 days, so every step is met by many. Clock times are on all cores
+that this machine gives, and mean something on an idle one only (the load average is printed); CPU
+time bears some load. ClickHouse merges fresh rows in this very process: the questions are asked
+beside that first, and again when it is done. With --folder the events stay there, and the next run
+does not fill them again.
 """
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -36,6 +39,7 @@ FUNNEL = Funnel(
 )
 OURS, SAMPLE = "ordered, exact, with times to convert", "  10 % sample of it"
 CHUNK = 2_000_000
+QUIET = 2.0  # seconds without a merge after which none is expected
 
 
 def fill(warehouse: Warehouse, events: int, people: int) -> None:
@@ -56,28 +60,60 @@ def fill(warehouse: Warehouse, events: int, people: int) -> None:
             FROM numbers({first}, {min(CHUNK, events - first)})""")  # noqa: S608 - numbers
 
 
-def raced(asks: dict[str, Callable[[], Any]], rounds: int) -> dict[str, tuple[float, Any]]:
+def raced(
+    asks: dict[str, Callable[[], Any]], rounds: int, going_on: Callable[[], bool] = lambda: True
+) -> dict[str, tuple[float, Any]]:
     """Print the times of each question; return the least CPU seconds and the last answers.
 
-    They take turns, so that whatever else the machine does slows all of them alike.
+    They take turns, so that whatever else the machine does slows all of them alike. No round begins
+    when ``going_on`` says no.
     """
     seconds: dict[str, list[float]] = {name: [] for name in asks}
     cpu = dict.fromkeys(asks, float("inf"))
     answers = {name: ask() for name, ask in asks.items()}  # once to warm up
     for _ in range(rounds):
+        if not going_on():
+            break
         for name, ask in asks.items():
             started, worked = time.perf_counter(), time.process_time()
             answers[name] = ask()
             seconds[name].append(time.perf_counter() - started)
             cpu[name] = min(cpu[name], time.process_time() - worked)
     for name, took in seconds.items():
-        took.sort()
-        p95 = took[min(int(rounds * 0.95), rounds - 1)]
-        print(
-            f"{name:<42} best {took[0]:5.2f}  median {took[rounds // 2]:5.2f}  p95 {p95:5.2f} s, "
-            f"CPU {cpu[name]:5.2f} s"
-        )
+        times = f"{spread(took)}, CPU {cpu[name]:5.3f} s" if took else "in no round"
+        print(f"{name:<42} {times}")
     return {name: (cpu[name], answers[name]) for name in asks}
+
+
+def spread(seconds: list[float]) -> str:
+    """Return what clock times say: the best, the median, p95 (of up to 20 the slowest)."""
+    took, count = sorted(seconds), len(seconds)
+    p95 = took[min(int(count * 0.95), count - 1)]
+    return (
+        f"best {took[0]:6.3f}  p50 {took[count // 2]:6.3f}  p95 {p95:6.3f}  "
+        f"slowest {took[-1]:6.3f} s of {count}"
+    )
+
+
+def say(what: str) -> None:
+    """Print a heading with the load of the machine at this moment."""
+    print(f"\n{what} (load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)", flush=True)
+
+
+def merging(warehouse: Warehouse) -> bool:
+    """Return whether ClickHouse merges parts now."""
+    return warehouse.query("SELECT count() FROM system.merges") != [(0,)]
+
+
+def wait_for_merges(warehouse: Warehouse) -> None:
+    """Return when nothing was merged for a while, and print how long that took."""
+    started = last = time.monotonic()
+    while time.monotonic() - last < QUIET:
+        if merging(warehouse):
+            last = time.monotonic()
+        time.sleep(0.1)
+    ((parts,),) = warehouse.query("SELECT count() FROM system.parts WHERE active")
+    print(f"merges went on for {last - started:.0f} s more; {parts} parts are left")
 
 
 def window_funnel(warehouse: Warehouse, by: str, final: str) -> list[tuple[int, int]]:
@@ -129,7 +165,7 @@ def long_histories(warehouse: Warehouse) -> None:
             print(f"    {cpu / events * 1e6:.2f} µs an event; inserted {inserted:,.0f} rows/s")
 
 
-def insert_rate(warehouse: Warehouse, rows: int = 1_000_000, batch: int = 250_000) -> None:
+def insert_rate(warehouse: Warehouse, rows: int = 1_000_000) -> None:
     """Print the rate of the writer: rows made of records and stored, as the sink does it."""
     records = [
         Touchpoint(
@@ -139,23 +175,26 @@ def insert_rate(warehouse: Warehouse, rows: int = 1_000_000, batch: int = 250_00
         )
         for i in range(rows)
     ]  # fmt: skip
-    warehouse.execute("TRUNCATE TABLE touchpoints")
-    made = stored = worked = 0.0
-    for first in range(0, rows, batch):
-        started = time.perf_counter()
-        part = [
-            TOUCHPOINTS.row(("touchpoints", 0, first + i, START), record)
-            for i, record in enumerate(records[first : first + batch])
-        ]
-        made += time.perf_counter() - started
-        started, cpu = time.perf_counter(), time.process_time()
-        warehouse.insert("touchpoints", TOUCHPOINTS.columns, part)
-        stored += time.perf_counter() - started
-        worked += time.process_time() - cpu
-    print(
-        f"{'insert':<42} {rows / stored:,.0f} rows/s stored, {rows / worked:,.0f} in a CPU second; "
-        f"{rows / (stored + made):,.0f} rows/s with making the rows in Python"
-    )
+    for batch in (250_000, 50_000, 250_000, 50_000):
+        warehouse.execute("TRUNCATE TABLE touchpoints")
+        made, worked, stored = 0.0, 0.0, []
+        for first in range(0, rows, batch):
+            started = time.perf_counter()
+            part = [
+                TOUCHPOINTS.row(("touchpoints", 0, first + i, START), record)
+                for i, record in enumerate(records[first : first + batch])
+            ]
+            made += time.perf_counter() - started
+            started, cpu = time.perf_counter(), time.process_time()
+            warehouse.insert("touchpoints", TOUCHPOINTS.columns, part)
+            stored.append(time.perf_counter() - started)
+            worked += time.process_time() - cpu
+        print(
+            f"insert, {batch:,} rows at a time: {rows / sum(stored):,.0f} rows/s stored "
+            f"(best {batch / min(stored):,.0f}, slowest {batch / max(stored):,.0f}), "
+            f"{rows / worked:,.0f} in a CPU second; {rows / (sum(stored) + made):,.0f} rows/s "
+            "with making the rows"
+        )
 
 
 def main() -> None:
@@ -172,22 +211,31 @@ def main() -> None:
             questions(warehouse, options.events, options.people, options.rounds)
         with closing(open_warehouse(f"chdb://{spare}/inserted")) as warehouse:
             migrate(warehouse)
+            say("the writer: full touchpoints from records, with all projections, merges beside")
             insert_rate(warehouse)
+            say("one person's history")
             long_histories(warehouse)
 
 
 def questions(warehouse: Warehouse, events: int, people: int, rounds: int) -> None:
     """Print what each way to ask takes, on so many events."""
+    asks = {
+        OURS: lambda: run_funnel(warehouse, FUNNEL),
+        SAMPLE: lambda: run_funnel(warehouse, FUNNEL, share=0.1),
+    }
     if warehouse.query("SELECT count() FROM touchpoints") != [(events,)]:
         warehouse.execute("TRUNCATE TABLE touchpoints")
         started = time.perf_counter()
         fill(warehouse, events, people)
-        print(f"{events:,} events of {people:,} people, filled by SQL in "
-              f"{time.perf_counter() - started:.0f} s")  # fmt: skip
+        took = time.perf_counter() - started
+        print(f"{events:,} events of {people:,} people, filled by SQL in {took:.0f} s")
+        say("beside merges, whose CPU time counts")
+        raced(asks, rounds, lambda: merging(warehouse))
+    wait_for_merges(warehouse)
+    say(f"{events:,} events of {people:,} people, merged")
     results = raced(
-        {
-            OURS: lambda: run_funnel(warehouse, FUNNEL),
-            SAMPLE: lambda: run_funnel(warehouse, FUNNEL, share=0.1),
+        asks
+        | {
             "any order": lambda: run_funnel(warehouse, replace(FUNNEL, order="any")),
             "strict": lambda: run_funnel(warehouse, replace(FUNNEL, order="strict")),
             "windowFunnel by user_id FINAL": lambda: window_funnel(warehouse, "user_id", "FINAL"),
@@ -196,6 +244,7 @@ def questions(warehouse: Warehouse, events: int, people: int, rounds: int) -> No
         },
         rounds,
     )
+    say("done; the sample against the whole")
     errors(results[OURS][1], results[SAMPLE][1])
     for name, (cpu, answer) in results.items():
         if "windowFunnel" in name:

@@ -1,11 +1,13 @@
 """Measure a named funnel from the rows that the worker keeps, against the same asked ad hoc.
 
-Run ``python benchmarks/funnels_live.py [PEOPLE]``. Everybody has twenty touches over 90 days, of
-the kinds and with the shares of ``benchmarks/funnels.py``. The worker's own code folds 10,000
-people, and SQL copies their rows under other names until there are so many. The table is measured
-merged, as it becomes by itself, and with fresh rows of 3 % of the people that are not merged yet;
-each time the whole history, by day, and the last 30 days, where the best of each person's days has
-to be found. A question is all that ``touchline funnel`` asks: whether rows can tell, then the rows.
+Run ``python benchmarks/funnels_live.py [PEOPLE] [--rows-only] [--rounds N]``. Everybody has
+twenty touches over 90 days, of the kinds and with the shares of ``benchmarks/funnels.py``. The
+worker's own code folds 10,000 people, and SQL copies their rows under other names until there are
+so many. The table is measured merged, as it becomes by itself, and with fresh rows of 3 % of the
+people that are not merged yet; each time the whole history, by day, and the last 30 days, where
+the best of each person's days has to be found. A question is all that ``touchline funnel`` asks:
+whether rows can tell, then the rows. The load average is printed: clock times mean something on
+an idle machine only.
 """
 
 # ruff: noqa: S608 - names and numbers are ours
@@ -16,7 +18,7 @@ from contextlib import closing
 from random import Random
 from typing import Any
 
-from funnels import DAY, FUNNEL, KINDS, SHARES, START, fill, raced
+from funnels import DAY, FUNNEL, KINDS, SHARES, START, fill, raced, say, wait_for_merges
 
 from processors.partition import Partition
 from processors.playbook import compile_playbook
@@ -141,7 +143,9 @@ def main() -> None:
         store(warehouse, sample, options.people)
         warehouse.execute("OPTIMIZE TABLE funnel_progress FINAL")
         ((rows,),) = warehouse.query("SELECT count() FROM funnel_progress")
-        print(f"{options.people:,} people, {rows:,} rows: {len(sample) / SAMPLE:.1f} a person")
+        wait_for_merges(warehouse)
+        each = len(sample) / SAMPLE
+        say(f"{options.people:,} people, {rows:,} rows ({each:.1f} a person), merged")
         last = query.between(START // DAY * DAY + 60 * DAY, None)
         named = {
             "named": lambda: ask(warehouse, query),
@@ -154,6 +158,7 @@ def main() -> None:
             asks["an ad hoc funnel of all touches"] = lambda: run_funnel(warehouse, FUNNEL)
         results = raced(asks, options.rounds)
         move(warehouse)
+        say("with fresh rows of 3 % of the people, which nothing merges")
         moved = raced({f"{name}, 3 % moved": question for name, question in named.items()},
                       options.rounds)  # fmt: skip
         if not options.rows_only:
