@@ -14,7 +14,7 @@ PACKAGES := streams schemas processors sinks
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test faults check format kafka kafka-stop kafka-status bench pin clean
+.PHONY: help demo test faults check format kafka kafka-stop kafka-status bench compile pin clean
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,10 @@ kafka-status:  ## Say whether it runs and where
 
 bench: $(VENV)/test.stamp  ## Run each file of benchmarks/ in turn
 	@set -e; for file in $(BENCHES); do echo "==> $$file"; $(BIN)/python $$file; done
+
+compile: $(VENV)/test.stamp  ## Optional: the fold as machine code, in build/compiled (needs a C compiler)
+	$(INSTALL) 'setuptools>=65'
+	$(BIN)/python deploy/compile.py
 
 pin:  ## Resolve every dependency anew, in a new environment, and rewrite constraints.txt
 	rm -rf $(VENV)
