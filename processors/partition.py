@@ -6,7 +6,7 @@ batch, everybody's timers due at or before the clock fire. Log times do not decr
 person this is the same as firing every timer the moment it is due, however the log is cut.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from sys import maxsize
 from typing import Protocol
@@ -125,15 +125,42 @@ class Partition:
         self.funnels = {key: each.name for key, each in playbook.funnels.items()}
         self.aggregates = Aggregates(block or Block(), playbook.currency)
 
-    def apply(self, batch: Iterable[tuple[Touchpoint, int]], *, counted: int = 0) -> Effects:
+    def fire_others(self, batch: Sequence[tuple[Touchpoint, int]], most: int) -> Effects:
+        """Fire what is due by the end of a batch for so many people who are not in it.
+
+        The batch applied next does it anyway, for all at once. For each of them it is the same now;
+        the clock stays, because after a crash the batch may be cut shorter. Where ``most`` people
+        changed there may be more who are due: ask again.
+        """
+        effects, inside = Effects(), {touchpoint.user_id for touchpoint, _ in batch}
+        until = max((at for _, at in batch), default=0)
+        left: list[tuple[int, str]] = []
+        while len(effects.changed) < most and (entry := self.due.pop(until)) is not None:
+            due, user_id = entry
+            if user_id in inside:
+                left.append(entry)
+            else:
+                self._fire_until(user_id, due, effects)
+        for due, user_id in left:
+            self.due.enter(user_id, due)
+        return effects
+
+    def apply(
+        self,
+        batch: Iterable[tuple[Touchpoint, int]],
+        *,
+        counted: int = 0,
+        after: Effects | None = None,
+    ) -> Effects:
         """Apply touchpoints, each with the stream time of its record, in the order of the log.
 
         Args:
             batch: The touchpoints.
             counted: How many of the first ones the block has counted already: a crash has left it
                 ahead of their profiles.
+            after: What `fire_others` caused last, to be told together with it.
         """
-        effects = Effects()
+        effects = after or Effects()
         touches: list[Contribution] = []
         playbook, profiles, due, counts = self.playbook, self.profiles, self.due, self.counts
         for index, (touchpoint, at) in enumerate(batch):

@@ -26,7 +26,7 @@ from streams.settings import Settings
 from streams.table import Shard
 
 TIMERS_AT_ONCE = 2_000
-"""People whose timers fire in one batch, as the clock goes on without records."""
+"""People whose timers fire in one batch, besides those whom its records are of."""
 BROKER_TIME = 1  # Kafka's timestamp type LogAppendTime
 
 
@@ -70,13 +70,29 @@ class BatchApplier:
             records.require_after(shard.ledger.offset)
             with self._metrics.batch(len(records)):
                 touchpoints, sources, dead = self._decode(shard, records)
-                effects = shard.partition.apply(touchpoints, counted=_counted(shard, sources))
+                fired = await self._fire_others(partition, shard, touchpoints)
+                effects = shard.partition.apply(
+                    touchpoints, counted=_counted(shard, sources), after=fired
+                )
                 for index, reason, detail in effects.rejected:
                     dead.append(_bury(sources[index], reason, detail))
                 effects.progress |= {each.key: each for each in shard.newly_followed()}
                 await self._deliver(
                     partition, shard, effects, dead, self._ledger(shard, records, dead)
                 )
+
+    async def _fire_others(
+        self, partition: int, shard: Shard, touchpoints: Sequence[tuple[Touchpoint, int]]
+    ) -> Effects:
+        """Fire who is due by the end of the batch and not in it; return the last part's effects.
+
+        Where very many are, each other part is delivered by itself, and the loop has its turn.
+        """
+        while True:
+            fired = shard.partition.fire_others(touchpoints, TIMERS_AT_ONCE)
+            if len(fired.changed) < TIMERS_AT_ONCE:
+                return fired
+            await self._deliver(partition, shard, fired, [], shard.ledger)
 
     async def advance(self, now: int, reach: Mapping[int, Reach]) -> None:
         """Let the clocks of partitions without a backlog go on to ``now``, and fire what is due.

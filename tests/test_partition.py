@@ -48,7 +48,13 @@ def test_any_cut_into_batches_gives_the_same(log: Log, data: st.DataObject) -> N
     effects, start = [], 0
     most = data.draw(st.integers(1, 3) | st.just(maxsize))
     for stop in [*data.draw(cuts(len(log))), len(log)]:
-        effects.append(partition.apply(log[start:stop]))
+        fired = None
+        if data.draw(st.booleans()):
+            # Some of it and then a crash: the batch that comes may be a shorter one.
+            end = data.draw(st.integers(stop, len(log)))
+            fired = partition.fire_others(log[start:end], most)
+            assert len(fired.changed) <= most
+        effects.append(partition.apply(log[start:stop], after=fired))
         following = log[stop][1] if stop < len(log) else now
         idle = data.draw(st.integers(partition.clock, max(partition.clock, following)))
         effects.append(partition.advance(idle if partition.clock else 0, most))

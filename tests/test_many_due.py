@@ -1,0 +1,90 @@
+"""Very many people due at once: worked off in parts, in bounded memory, to the same end."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from processors.partition import Partition
+from processors.playbook import compile_playbook
+from schemas.codec import Codec
+from schemas.playbook import find_playbook
+from schemas.profile import Profile, dump
+from schemas.records import Touchpoint
+from streams import apply
+from streams.apply import BatchApplier
+from streams.faust_fetching import Batch
+from streams.metrics import WorkerMetrics
+from streams.outbox import Row
+from streams.rows import Ledger
+from streams.settings import Settings
+from streams.table import Shard
+
+PLAYBOOK = compile_playbook(find_playbook("second-purchase"))
+DAY = 86_400_000
+START = 1_700_000_000_000
+PEOPLE, PART = 1_000, 70
+
+
+def order(user: int, lap: int, at: int) -> Touchpoint:
+    """Return an order of ten dollars."""
+    paid = {"order_id": f"{user}-{lap}", "amount_minor": 1000, "currency": "USD"}
+    return Touchpoint(f"{user}-{lap}", f"u{user}", at, "order_paid", paid)
+
+
+def test_a_date_that_very_many_wait_for_is_many_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records carry their own time, and a month later three people order: all others are due.
+
+    No delivery has many more people than a part; together they have the actions, facts and
+    profiles of the fold that does it all at once. Of the three who order nobody is reminded.
+    """
+    monkeypatch.setattr(apply, "TIMERS_AT_ONCE", PART)
+    encode = Codec().encode_touchpoint
+    early = [(order(user, 0, START + user), START + user) for user in range(PEOPLE)]
+    at = START + 30 * DAY
+    late = [(order(user, 1, at), at) for user in (PEOPLE - 1, PEOPLE - 2, PEOPLE - 3)]
+    late.append((order(0, 2, at + DAY), at + DAY))
+    profiles: dict[str, Profile] = {}
+    written: list[tuple[dict[str, list[Row]], list[Row], int]] = []
+
+    class Memory:
+        async def deliver(self, _partition: int, said: Any, state: list[Row], offset: int) -> int:
+            written.append((said, state, offset))
+            return len(state)
+
+    async def work() -> list[str]:
+        delivery: Any = Memory()
+        applier = BatchApplier(Settings(), Codec(), delivery, WorkerMetrics())
+        applier.take_over({0: Shard(Partition(PLAYBOOK, profiles), Ledger())})
+        offset = 0
+        for batch in (early, late):
+            records = Batch()
+            for each, time in batch:
+                records.append(
+                    SimpleNamespace(
+                        offset=offset, key=each.user_id.encode(), value=encode(each),
+                        timestamp=time, timestamp_type=0,
+                    )
+                )  # fmt: skip
+                offset += 1
+            await applier.apply(0, records)
+        return list(dump(profiles))
+
+    at_once: dict[str, Profile] = {}
+    whole = Partition(PLAYBOOK, at_once)
+    effects = [whole.apply(early), whole.apply(late)]
+    assert asyncio.run(work()) == list(dump(at_once))
+    actions = [row for said, *_ in written for row in said.get("actions.message", ())]
+    facts = [row for said, *_ in written for row in said.get("facts", ())]
+    wanted_facts = [Codec().encode_fact(fact) for each in effects for fact in each.facts]
+    wanted = [Codec().encode_action(action) for each in effects for action in each.actions]
+    assert len(wanted) == PEOPLE - 3
+    assert sorted(value for _, value in actions) == sorted(wanted)
+    assert sorted(value for _, value in facts) == sorted(wanted_facts)
+    first, *parts = written
+    assert len(first[1]) >= PEOPLE
+    assert len(parts) >= (PEOPLE - 3) // PART
+    assert max(len(state) for _, state, _ in parts) <= PART + len(late) + 2
+    assert {offset for *_, offset in parts[:-1]} == {PEOPLE}, "the batch is not done before its end"
+    assert parts[-1][2] == PEOPLE + len(late)
