@@ -71,6 +71,8 @@ class BatchApplier:
             with self._metrics.batch(len(records)):
                 touchpoints, sources, dead = self._decode(shard, records)
                 fired = await self._fire_others(partition, shard, touchpoints)
+                if fired is None:
+                    return
                 effects = shard.partition.apply(
                     touchpoints, counted=_counted(shard, sources), after=fired
                 )
@@ -83,16 +85,18 @@ class BatchApplier:
 
     async def _fire_others(
         self, partition: int, shard: Shard, touchpoints: Sequence[tuple[Touchpoint, int]]
-    ) -> Effects:
+    ) -> Effects | None:
         """Fire who is due by the end of the batch and not in it; return the last part's effects.
 
-        Where very many are, each other part is delivered by itself, and the loop has its turn.
+        Where very many are, each other part is delivered by itself, and the loop has its turn. If
+        the partition is given back meanwhile, None: its next owner goes on with those who are left.
         """
-        while True:
+        while self._open:
             fired = shard.partition.fire_others(touchpoints, TIMERS_AT_ONCE)
             if len(fired.changed) < TIMERS_AT_ONCE:
                 return fired
             await self._deliver(partition, shard, fired, [], shard.ledger)
+        return None
 
     async def advance(self, now: int, reach: Mapping[int, Reach]) -> None:
         """Let the clocks of partitions without a backlog go on to ``now``, and fire what is due.

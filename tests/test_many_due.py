@@ -33,6 +33,14 @@ def order(user: int, lap: int, at: int) -> Touchpoint:
     return Touchpoint(f"{user}-{lap}", f"u{user}", at, "order_paid", paid)
 
 
+def record(offset: int, touchpoint: Touchpoint, at: int) -> Any:
+    """Return the record of a touchpoint, as aiokafka gives it."""
+    return SimpleNamespace(
+        offset=offset, key=touchpoint.user_id.encode(), value=Codec().encode_touchpoint(touchpoint),
+        timestamp=at, timestamp_type=0,
+    )  # fmt: skip
+
+
 def test_a_date_that_very_many_wait_for_is_many_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records carry their own time, and a month later three people order: all others are due.
 
@@ -40,7 +48,6 @@ def test_a_date_that_very_many_wait_for_is_many_deliveries(monkeypatch: pytest.M
     profiles of the fold that does it all at once. Of the three who order nobody is reminded.
     """
     monkeypatch.setattr(apply, "TIMERS_AT_ONCE", PART)
-    encode = Codec().encode_touchpoint
     early = [(order(user, 0, START + user), START + user) for user in range(PEOPLE)]
     at = START + 30 * DAY
     late = [(order(user, 1, at), at) for user in (PEOPLE - 1, PEOPLE - 2, PEOPLE - 3)]
@@ -61,12 +68,7 @@ def test_a_date_that_very_many_wait_for_is_many_deliveries(monkeypatch: pytest.M
         for batch in (early, late):
             records = Batch()
             for each, time in batch:
-                records.append(
-                    SimpleNamespace(
-                        offset=offset, key=each.user_id.encode(), value=encode(each),
-                        timestamp=time, timestamp_type=0,
-                    )
-                )  # fmt: skip
+                records.append(record(offset, each, time))
                 offset += 1
             await applier.apply(0, records)
         return list(dump(profiles))
@@ -88,3 +90,41 @@ def test_a_date_that_very_many_wait_for_is_many_deliveries(monkeypatch: pytest.M
     assert max(len(state) for _, state, _ in parts) <= PART + len(late) + 2
     assert {offset for *_, offset in parts[:-1]} == {PEOPLE}, "the batch is not done before its end"
     assert parts[-1][2] == PEOPLE + len(late)
+
+
+def test_a_partition_that_is_given_back_is_left_after_the_part_in_hand() -> None:
+    """Its batch is not applied: the next owner, and a fold of the log, fire those who are left."""
+    at = START + 31 * DAY
+    early = [(order(user, 0, START + user), START + user) for user in range(PEOPLE)]
+    profiles: dict[str, Profile] = {}
+    partition = Partition(PLAYBOOK, profiles)
+    partition.apply(early)
+    written: list[list[Row]] = []
+
+    class Memory:
+        async def deliver(self, _partition: int, _said: Any, state: list[Row], _at: int) -> int:
+            written.append(state)
+            given_back.append(asyncio.create_task(applier.give_back()))
+            await asyncio.sleep(0)
+            return len(state)
+
+    async def work() -> None:
+        records = Batch([record(PEOPLE, order(PEOPLE - 1, 1, at), at)])
+        applier.take_over({0: Shard(partition, Ledger(offset=PEOPLE - 1))})
+        await applier.apply(0, records)
+        await asyncio.wait_for(given_back[0], 10)
+        await applier.apply(0, records)
+
+    given_back: list[asyncio.Task[None]] = []
+    delivery: Any = Memory()
+    applier = BatchApplier(Settings(), Codec(), delivery, WorkerMetrics())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apply, "TIMERS_AT_ONCE", PART)
+        asyncio.run(work())
+    assert len(written) == 1
+    assert applier.shards[0].ledger.offset == PEOPLE - 1
+    partition.apply([(order(PEOPLE - 1, 1, at), at)])
+    whole = Partition(PLAYBOOK, {})
+    whole.apply(early)
+    whole.apply([(order(PEOPLE - 1, 1, at), at)])
+    assert list(dump(profiles)) == list(dump(whole.profiles))  # type: ignore[arg-type]

@@ -66,7 +66,11 @@ class FifthOrders:
         self.playbook = playbook
         self.funnels: dict[str, str] = {}
 
-    def apply(self, batch: Iterable[tuple[Touchpoint, int]], **_: int) -> Effects:
+    def fire_others(self, *_: object) -> Effects:
+        """Fire nothing: there are no timers."""
+        return Effects()
+
+    def apply(self, batch: Iterable[tuple[Touchpoint, int]], **_: object) -> Effects:
         """Apply touchpoints, each with the time of its record; there are no sums and no timers."""
         effects, changed, profiles = Effects(), {}, self.profiles
         for touchpoint, at in batch:
