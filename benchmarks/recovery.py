@@ -1,6 +1,6 @@
 """How fast the profiles come back: from an empty disk, from an intact one, and from memory's view.
 
-    python benchmarks/recovery.py [PROFILES] [--bootstrap HOST:PORT]
+    python benchmarks/recovery.py [PROFILES] [--playbook NAME] [--bootstrap HOST:PORT]
 
 Writes a changelog of so many profiles to a real Kafka (its own, unless one is given), then
 measures in a process each: reading it and doing nothing (the limit), memory, RocksDB on an empty
@@ -42,7 +42,9 @@ async def recover(run: str, settings: Settings) -> int:
         async with changelog_reader(settings, tps) as consumer:
             await consumer.seek_to_beginning(*tps)
             ends = await consumer.end_offsets(tps)
-            return sum([len(records) async for _, records in read_to(consumer, tps, ends)])
+            return sum(
+                [len(records) async for _, records in read_to(consumer, tps, ends, tells_ends=True)]
+            )
     playbook = compile_playbook(find_playbook(settings.playbook))
     stores = Stores(settings, playbook)
     shards = await restore_shards(settings, playbook, partitions, {}, stores)
@@ -54,6 +56,7 @@ def measure(run: str, given: argparse.Namespace) -> None:
     """Recover in this process, and print what it took."""
     settings = Settings(
         bootstrap=given.bootstrap, topic_prefix=given.prefix, data=given.data,
+        playbook=given.playbook,
         store="rocksdb" if run.startswith("rocksdb") else "memory",
     )  # fmt: skip
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -68,6 +71,7 @@ def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("profiles", type=int, nargs="?", default=200_000)
+    parser.add_argument("--playbook", default="refined-retail")
     parser.add_argument("--bootstrap", help="a Kafka that runs (default: one is started)")
     for name in ("prefix", "data", "run"):
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
@@ -78,12 +82,12 @@ def main() -> None:
     table = Table("store", "profiles", "s", "CPU s", "profiles/s", "peak MiB more", "of the limit")
     folder, prefix, limit = tempfile.mkdtemp(), f"recovery-{int(time.time())}-", 0.0
     with broker(given.bootstrap) as (bootstrap, _):
-        settings = Settings(bootstrap=bootstrap, topic_prefix=prefix)
+        settings = Settings(bootstrap=bootstrap, topic_prefix=prefix, playbook=given.playbook)
         create_topics(bootstrap, load_topics().values(), prefix=prefix)
-        asyncio.run(write_changelog(settings, given.profiles))
+        size = asyncio.run(write_changelog(settings, given.profiles))
         for run in RUNS:
             command = [sys.executable, __file__, "--run", run, "--data", folder]
-            command += ["--prefix", prefix, "--bootstrap", bootstrap]
+            command += ["--prefix", prefix, "--bootstrap", bootstrap, "--playbook", given.playbook]
             done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
             found, seconds, cpu, peak = map(float, done.stdout.split())
             limit = limit or cpu
@@ -92,6 +96,7 @@ def main() -> None:
                 f"{given.profiles / seconds:,.0f}", f"{peak:,.0f}", f"{cpu / limit:.2f}",
             )  # fmt: skip
     shutil.rmtree(folder)
+    table.title = f"profiles of {given.playbook}, {size / given.profiles:.0f} bytes each"
     Console(width=110).print(table, describe())
 
 

@@ -4,9 +4,9 @@
                                [--people N ...] [--workers N ...] [--bootstrap HOST:PORT]
 
 Each run writes a changelog of so many profiles to a real Kafka, starts the workers, which share
-its four partitions, and publishes so many events of these people, as fast as it can. Counted is the
-CPU of the workers, from then until the last event is committed. The first number of people is
-measured with each number of workers, the others with the first number of workers.
+its four partitions, and publishes so many events of these people while the workers are suspended.
+Counted is the CPU of the workers, from when they go on until the last event is committed. The first
+number of people is measured with each number of workers, the others with the first number of them.
 """
 
 import argparse
@@ -47,8 +47,8 @@ def measure(
             for number, each in enumerate(own)
         ]
         _wait_for_shares(started)
-        meters = [Meter(child.pid) for child in started]
-        cpu, began = [meter.cpu() for meter in meters], time.monotonic()
+        for child in started:
+            child.suspend()  # so that all find the whole backlog, with the cores to themselves
         with Publisher(bootstrap, own[0].topic("touchpoints"), Codec()) as publisher:
             for touchpoint in invent(given, given.events):
                 name = f"s-{touchpoint.event_id}"  # not one that the profiles know
@@ -59,6 +59,10 @@ def measure(
             for child in started:
                 child.check()
 
+        meters = [Meter(child.pid) for child in started]
+        cpu, began = [meter.cpu() for meter in meters], time.monotonic()
+        for child in started:
+            child.resume()
         await_commit(bootstrap, own[0].topic("touchpoints"), own[0].group, check)
         seconds = time.monotonic() - began
         spent = sum(meter.cpu() - before for meter, before in zip(meters, cpu, strict=True))
