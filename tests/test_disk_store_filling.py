@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_disk_store import OTHER, PLAYBOOK, Changelog, filled, life, run
+from store_worlds import OTHER, PLAYBOOK, Changelog, filled, life, run
 
 from streams import disk_store
 from streams import store as streams_store
