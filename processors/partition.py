@@ -6,7 +6,7 @@ batch, everybody's timers due at or before the clock fire. Log times do not decr
 person this is the same as firing every timer the moment it is due, however the log is cut.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from sys import maxsize
 from typing import Protocol
@@ -128,21 +128,14 @@ class Partition:
     def fire_others(self, batch: Sequence[tuple[Touchpoint, int]], most: int) -> Effects:
         """Fire what is due by the end of a batch for so many people who are not in it.
 
-        The batch applied next does it anyway, for all at once. For each of them it is the same now;
-        the clock stays, because after a crash the batch may be cut shorter. Where ``most`` people
-        changed there may be more who are due: ask again.
+        The batch applied next does it anyway, for all at once, up to the clock if that is ahead of
+        its records. For each of them it is the same now; the clock stays, because after a crash the
+        batch may be cut shorter. Where ``most`` people changed there may be more who are due: ask
+        again.
         """
-        effects, inside = Effects(), {touchpoint.user_id for touchpoint, _ in batch}
-        until = max((at for _, at in batch), default=0)
-        left: list[tuple[int, str]] = []
-        while len(effects.changed) < most and (entry := self.due.pop(until)) is not None:
-            due, user_id = entry
-            if user_id in inside:
-                left.append(entry)
-            else:
-                self._fire_until(user_id, due, effects)
-        for due, user_id in left:
-            self.due.enter(user_id, due)
+        effects = Effects()
+        until = max((self.clock, *(at for _, at in batch)))
+        self._fire_due(until, most, effects, {touchpoint.user_id for touchpoint, _ in batch})
         return effects
 
     def apply(
@@ -182,7 +175,7 @@ class Partition:
             self._keep(user_id, outcome, effects)
             if before is None or may_be_sooner(before, outcome.profile):
                 self._schedule(user_id, outcome.profile)
-        self._fire_due(effects, maxsize)
+        self._fire_due(self.clock, maxsize, effects)
         effects.aggregates = self.aggregates.add(touches)
         return effects
 
@@ -193,18 +186,29 @@ class Partition:
         """
         effects = Effects()
         self.clock = max(now, self.clock)
-        self._fire_due(effects, most)
+        self._fire_due(self.clock, most, effects)
         return effects
 
     def pending(self) -> int:
         """Return how many people wait for a timer."""
         return len(self.due)
 
-    def _fire_due(self, effects: Effects, most: int) -> None:
-        """Fire timers up to the clock, until so many changed: by due time, then by user id."""
-        while len(effects.changed) < most and (entry := self.due.pop(self.clock)) is not None:
+    def _fire_due(
+        self, until: int, most: int, effects: Effects, but: Container[str] = frozenset()
+    ) -> None:
+        """Fire timers due by ``until``, by due time, then by user id, until so many changed.
+
+        Those of the people in ``but`` are left for later.
+        """
+        left: list[tuple[int, str]] = []
+        while len(effects.changed) < most and (entry := self.due.pop(until)) is not None:
             due, user_id = entry
-            self._fire_until(user_id, due, effects)
+            if user_id in but:
+                left.append(entry)
+            else:
+                self._fire_until(user_id, due, effects)
+        for due, user_id in left:
+            self.due.enter(user_id, due)
 
     def _fire_until(self, user_id: str, now: int, effects: Effects) -> None:
         """Fire one person's timers due at or before ``now``, each at its own due time."""

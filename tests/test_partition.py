@@ -125,6 +125,23 @@ def test_a_date_that_many_wait_for_is_many_batches() -> None:
     assert joined(moves) == joined([whole.advance(START + 500 * HOUR)])
 
 
+def test_a_batch_that_moves_no_clock_fires_no_more_at_once() -> None:
+    """Dead letters only, or older times, while the clock fires a date in parts: it stays in parts.
+
+    Whoever is in the batch fires with it, and the clock has nobody left.
+    """
+    joined_now = [Touchpoint(f"e{n}", f"u{n:02}", START, "group_joined", {}) for n in range(25)]
+    again = [(Touchpoint("e", "u24", START, "group_joined", {}), START)]
+    for batch, last in (([], 5), (again, 4)):
+        partition = Partition(PLAYBOOK, {})
+        partition.apply([(each, START) for each in joined_now])
+        partition.advance(START + 500 * HOUR, 10)
+        parts = [partition.fire_others(batch, 10) for _ in range(2)]
+        assert [len(each.changed) for each in parts] == [10, last]
+        assert len(partition.apply(batch, after=parts[-1]).changed) == 5
+        assert partition.advance(START + 500 * HOUR).changed == {}
+
+
 @THOROUGH
 @given(log=logs())
 def test_timers_fire_when_due_never_before(log: Log) -> None:
