@@ -55,7 +55,7 @@ def build_app(settings: Settings) -> App:
         shards = await restore_shards(settings, playbook, wanted, applier.shards, stores)
         applier.take_over(shards)
         stores.close_others(wanted)
-        liveness.take_over({p: shard.ledger.offset + 1 for p, shard in shards.items()})
+        liveness.take_over({TP(source, p): s.ledger.offset + 1 for p, s in shards.items()})
         metrics.lag.clear()  # of partitions that others have now
         metrics.last_progress = time.monotonic()
         metrics.recovered(metrics.last_progress - started, shards)

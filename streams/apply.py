@@ -68,7 +68,7 @@ class BatchApplier:
             if shard is None or not self._open:
                 return  # the partition was given back while the batch was queued: read it again
             records.require_after(shard.ledger.offset)
-            with self._metrics.batch(len(records)):
+            with self._metrics.batch(len(records)) as committed:
                 touchpoints, sources, dead = self._decode(shard, records)
                 fired = await self._fire_others(partition, shard, touchpoints)
                 if fired is None:
@@ -82,6 +82,7 @@ class BatchApplier:
                 await self._deliver(
                     partition, shard, effects, dead, self._ledger(shard, records, dead)
                 )
+                committed()
 
     async def _fire_others(
         self, partition: int, shard: Shard, touchpoints: Sequence[tuple[Touchpoint, int]]

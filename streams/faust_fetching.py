@@ -115,11 +115,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         fetched = consumer._fetcher._create_fetch_waiter()  # noqa: SLF001 - as getmany does
         room = asyncio.ensure_future(self.room.wait())
         waited = {fetched, room}
-        await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        room.cancel()
-        if fetched.done():
-            fetched.result()
-        fetched.cancel()
+        try:
+            await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if fetched.done():
+                fetched.result()
+        finally:
+            for each in waited:
+                each.cancel()
 
     def release(self, tp: TP) -> None:
         """Let the next batch of a partition be handed out. May be called from any thread."""

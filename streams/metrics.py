@@ -131,17 +131,23 @@ class WorkerMetrics:
         )
 
     @contextmanager
-    def batch(self, records: int) -> Iterator[None]:
-        """Time one batch."""
+    def batch(self, records: int) -> Iterator[Callable[[], None]]:
+        """Time one batch; give what is to be called when it is committed, for then it counts."""
+        started = time.monotonic()
         if not self._in_hand:
-            self._busy_since = time.monotonic()
+            self._busy_since = started
         self._in_hand += 1
-        with self.batch_seconds.time():
-            yield
-        self._in_hand -= 1
-        if not self._in_hand:  # those of several partitions overlap: each second counts once
-            self.busy_seconds += time.monotonic() - self._busy_since
-        self.batch_records.observe(records)
+
+        def committed() -> None:
+            self.batch_seconds.observe(time.monotonic() - started)
+            self.batch_records.observe(records)
+
+        try:
+            yield committed
+        finally:
+            self._in_hand -= 1
+            if not self._in_hand:  # those of several partitions overlap: each second counts once
+                self.busy_seconds += time.monotonic() - self._busy_since
 
     def recovered(self, seconds: float, shards: Mapping[int, Shard]) -> None:
         """Tell what the last recovery took."""

@@ -5,7 +5,7 @@ A row of what was sent once is known by its place in the log, an upsert by its o
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,10 +30,10 @@ from sinks.warehouse import Warehouse, open_warehouse
 from streams.decode import decode_record
 from streams.faust_app import App, Hooks, consume, new_app
 from streams.faust_transport import BatchSchema
+from streams.liveness import Liveness
 from streams.metrics import SinkMetrics
 from streams.settings import Settings
 from streams.sink_buffer import SinkBuffer
-from streams.sink_liveness import SinkLiveness
 from streams.sink_pages import add_sink_pages
 
 FETCH_RECORDS = 50_000
@@ -54,7 +54,7 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
     warehouse = warehouse or open_warehouse(settings.warehouse)
     asked = _asked(settings, warehouse)
     codec = settings.new_codec()
-    metrics, liveness = SinkMetrics(), SinkLiveness()
+    metrics, liveness = SinkMetrics(), Liveness()
 
     async def commit(offsets: dict[TP, int]) -> bool:
         return bool(await app.consumer.commit_batch(offsets))
@@ -82,13 +82,16 @@ def build_sink(settings: Settings, warehouse: Warehouse | None = None) -> App:
         f"{settings.group}-sink",
         Hooks(restore, give_back, stop, start),
     )
+    by_topic: dict[str, SinkBuffer] = {}
     for topic, table, decode in routes(codec):
-        source = app.topic(settings.topic(topic), schema=BatchSchema(), acks=False)
-        fill = partial(_fill, buffers[table.name], table, decode)
+        name, buffer = settings.topic(topic), buffers[table.name]
+        by_topic[name] = buffer
+        source = app.topic(name, schema=BatchSchema(), acks=False)
+        fill = partial(_fill, buffer, table, decode)
         app.agent(source, name=f"sink-{topic}")(partial(_agent, app, fill))
     app.timer(interval=LINGER_SECONDS)(partial(_linger, app, buffers.values()))
     app.timer(interval=LINGER_SECONDS)(partial(_tell_lag, app, buffers.values(), metrics))
-    app.timer(interval=WATCH_SECONDS)(partial(_watch, app, buffers.values(), liveness))
+    app.timer(interval=WATCH_SECONDS)(partial(_watch, app, by_topic, liveness))
     app.timer(interval=CHECK_SECONDS)(partial(_look, app, buffers.values()))
     lag = partial(_lag, app, buffers.values())
     add_sink_pages(app, settings, asked, buffers, metrics, lag, liveness)
@@ -136,13 +139,21 @@ async def _lag(app: App, buffers: Collection[SinkBuffer]) -> dict[TP, int]:
     return lag
 
 
-async def _watch(app: App, buffers: Collection[SinkBuffer], liveness: SinkLiveness) -> None:
-    """See whether the group moves; while ClickHouse has rows in hand, nothing has to."""
+async def _watch(app: App, buffers: Mapping[str, SinkBuffer], liveness: Liveness) -> None:
+    """See whether the group moves; while ClickHouse takes no rows, those in hand need not.
+
+    Args:
+        app: The sink.
+        buffers: The buffer of each topic, by its full name.
+        liveness: What remembers.
+    """
     try:
-        if any(buffer.waits_for for buffer in buffers):
-            liveness.excuse()
-        elif app.tables.recovery.completed.is_set():
-            await liveness.look(app.consumer)
+        if app.tables.recovery.completed.is_set():
+            reach = await app.consumer.reach(app.consumer.assignment())
+            committed = await app.consumer.committed(set(reach))
+            away = any(buffer.refused for buffer in buffers.values())
+            held = [topic for topic, buffer in buffers.items() if away and buffer.holds]
+            liveness.look(reach, committed, excused=held)
     except Exception as error:  # noqa: BLE001 - who is not watched would look well
         await app.die(error)
 

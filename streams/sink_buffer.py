@@ -61,6 +61,16 @@ class SinkBuffer:
         return len(self._rows)
 
     @property
+    def holds(self) -> bool:
+        """Whether it holds records whose offsets are not committed yet."""
+        return bool(self._offsets) or self._insert_since is not None
+
+    @property
+    def refused(self) -> bool:
+        """Whether ClickHouse was away when rows were last given to it, which wait still."""
+        return bool(self._refusal)
+
+    @property
     def waits_for(self) -> str:
         """What an insert that is under way waits for; '' while none is."""
         if self._insert_since is None:

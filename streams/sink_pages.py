@@ -14,11 +14,11 @@ from sinks.summary import latest_dead_letters, rows_by_table
 from sinks.warehouse import Warehouse
 from streams.faust_app import App
 from streams.funnels import UnknownFunnel, choose_source, count_steps, describe_source, find_funnel
+from streams.liveness import Liveness
 from streams.metrics import SinkMetrics
 from streams.metrics_page import add_metrics_page
 from streams.settings import Settings
 from streams.sink_buffer import SinkBuffer
-from streams.sink_liveness import SinkLiveness
 
 
 def add_sink_pages(
@@ -28,7 +28,7 @@ def add_sink_pages(
     buffers: dict[str, SinkBuffer],
     metrics: SinkMetrics,
     lag: Callable[[], Awaitable[dict[TP, int]]],
-    liveness: SinkLiveness,
+    liveness: Liveness,
 ) -> None:
     """Add the sink's pages to its Faust web server; ``warehouse`` is asked, never written to.
 
@@ -79,7 +79,7 @@ def add_sink_pages(
         return json_response({"funnel": name, "steps": steps, "source": describe_source(source)})
 
 
-def _add_health(app: App, buffers: dict[str, SinkBuffer], liveness: SinkLiveness) -> None:
+def _add_health(app: App, buffers: dict[str, SinkBuffer], liveness: Liveness) -> None:
     @app.page("/health")  # type: ignore[untyped-decorator]
     async def health(_web: Any, _request: Request) -> Response:
         """Answer 200 while the sink is assigned and moves; 503 with the reason if not.
@@ -92,8 +92,6 @@ def _add_health(app: App, buffers: dict[str, SinkBuffer], liveness: SinkLiveness
             if app.fatal
             else "joining"
             if not app.tables.recovery.completed.is_set()
-            else ""
-            if waits_for
             else liveness.problem()
         )
         body = {

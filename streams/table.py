@@ -25,6 +25,8 @@ class Shard:
     """The offset after our last row of the changelog: if it has grown, somebody else wrote."""
     replayed: int = 0
     """How many records of the changelog were read to bring it up; 0 for one that was held on to."""
+    parts: int = 0
+    """How many writes left the offset where it was: those of timers, which may be very many."""
     store: Store | None = None
     """Where the profiles are kept; None where nobody asks for them but the fold."""
 
@@ -54,6 +56,7 @@ class Shard:
 
     def settle(self, ledger: Ledger, rows: Iterable[tuple[bytes, bytes]], end: int) -> None:
         """Take over a write that is durable, and whose rows end before the offset ``end``."""
+        self.parts += ledger.offset == self.ledger.offset
         self.ledger = ledger
         self.changelog_end = end
         self.account = replace(self.partition.counts)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faust.types import TP
 
 from processors.partition import Partition
 from processors.playbook import compile_playbook
@@ -14,7 +15,9 @@ from schemas.profile import Profile, dump
 from schemas.records import Touchpoint
 from streams import apply
 from streams.apply import BatchApplier
-from streams.faust_fetching import Batch
+from streams.clock import add_clock
+from streams.faust_fetching import Batch, Reach
+from streams.liveness import STALLED_AFTER, Liveness
 from streams.metrics import WorkerMetrics
 from streams.outbox import Row
 from streams.rows import Ledger
@@ -128,3 +131,71 @@ def test_a_partition_that_is_given_back_is_left_after_the_part_in_hand() -> None
     whole.apply(early)
     whole.apply([(order(PEOPLE - 1, 1, at), at)])
     assert list(dump(profiles)) == list(dump(whole.profiles))  # type: ignore[arg-type]
+
+
+def test_a_worker_that_fires_a_date_in_parts_moves() -> None:
+    """Each part counts, though no offset moves and the clock waits its turn; no part is a stall.
+
+    What the batch given up at the end would have counted is not counted.
+    """
+    at, far = START + 31 * DAY, Reach(end=PEOPLE + 1, read=PEOPLE, position=PEOPLE + 1)
+    partition = Partition(PLAYBOOK, {})
+    partition.apply([(order(user, 0, START + user), START + user) for user in range(PEOPLE)])
+    seconds, timers = SimpleNamespace(now=0.0), dict[str, Any]()
+    liveness, metrics = Liveness(lambda: seconds.now), WorkerMetrics()
+
+    class Memory:
+        def __init__(self) -> None:
+            self.asked, self.granted = asyncio.Semaphore(0), asyncio.Semaphore(0)
+
+        async def deliver(self, _partition: int, _said: Any, state: list[Row], _at: int) -> int:
+            self.asked.release()
+            await self.granted.acquire()
+            return len(state)
+
+    class Group:
+        async def reach(self, tps: set[TP]) -> dict[TP, Reach]:
+            return dict.fromkeys(tps, far)
+
+        async def committed(self, tps: set[TP]) -> dict[TP, int]:
+            return dict.fromkeys(tps, PEOPLE)
+
+    async def after(more: float) -> str:
+        seconds.now += more
+        await timers["watch"]()
+        return liveness.problem()
+
+    async def work() -> None:
+        delivery: Any = Memory()
+        applier = BatchApplier(Settings(), Codec(), delivery, metrics)
+        applier.take_over({0: Shard(partition, Ledger(offset=PEOPLE - 1))})
+        recovery = SimpleNamespace(completed=SimpleNamespace(is_set=lambda: True))
+        app: Any = SimpleNamespace(
+            timer=lambda interval: lambda each: timers.setdefault(each.__name__, each),
+            tables=SimpleNamespace(recovery=recovery),
+            consumer=Group(),
+        )
+        collector: Any = SimpleNamespace(tick=bool)
+        add_clock(app, Settings(), applier, metrics, liveness, collector)
+        records = Batch([record(PEOPLE, order(PEOPLE - 1, 1, at), at)])
+        batch = asyncio.create_task(applier.apply(0, records))
+        await delivery.asked.acquire()
+        clock = asyncio.create_task(timers["clock"]())
+        assert await after(0) == ""
+        for _ in range(3):
+            assert await after(STALLED_AFTER - 1) == ""
+            delivery.granted.release()
+            await delivery.asked.acquire()
+            assert await after(2) == ""
+        assert "touchpoints/0 stays at 1000, 1 records behind" in await after(STALLED_AFTER + 1)
+        back = asyncio.create_task(applier.give_back())
+        await asyncio.sleep(0)
+        delivery.granted.release()
+        await asyncio.gather(batch, clock, back)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apply, "TIMERS_AT_ONCE", PART)
+        asyncio.run(work())
+    assert metrics.registry.get_sample_value("touchline_batch_records_count") == 0
+    assert metrics.registry.get_sample_value("touchline_batch_seconds_count") == 0
+    assert metrics.busy_seconds > 0

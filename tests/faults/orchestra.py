@@ -11,7 +11,7 @@ from typing import Self
 from brokers import free_ports
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
-from the_line import TheLine
+from the_line import TheLine, account
 
 from schemas.records import Touchpoint
 from streams.cli.children import Child, ChildError
@@ -20,7 +20,6 @@ from streams.cli.pages import PageError, read_json
 PATIENCE = 200.0
 LIVENESS = 45.0
 """Seconds for which a worker may say that it is not well, before it is killed."""
-OUTCOMES = ("applied", "duplicate", "late", "dead")
 Write = Callable[[Touchpoint], bytes]
 
 
@@ -132,17 +131,13 @@ def await_settled(workers: Collection[Child], records: int) -> None:
     await_that(known, f"the workers do not account for {records} records")
 
 
-def are_settled(workers: Iterable[Child], records: int) -> bool:
+def are_settled(workers: Collection[Child], records: int) -> bool:
     """Tell whether these workers are well, share all partitions and account for so many records."""
-    served: list[int] = []
-    done = 0
-    for worker in workers:
-        try:
-            served += read_json(f"{worker.url}/health")["partitions"]
-            accounts = read_json(f"{worker.url}/status")["partitions"].values()
-        except PageError:
-            return False
-        done += sum(each[name] for each in accounts for name in OUTCOMES)
+    try:
+        served = [n for each in workers for n in read_json(f"{each.url}/health")["partitions"]]
+        done = sum(account(workers).values())
+    except (ChildError, PageError):
+        return False
     return sorted(served) == [0, 1, 2, 3] and done == records
 
 
