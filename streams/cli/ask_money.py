@@ -15,7 +15,7 @@ from streams.cli.asking import (
     table,
     timezone_option,
 )
-from streams.cli.output import json_option, out, print_json, settings_options
+from streams.cli.output import json_option, out, print_json, settings_options, show
 from streams.cli.question import asked_under, rules_of
 
 
@@ -55,7 +55,7 @@ def ask_attribution(since: str | None, until: str | None, as_json: bool, **optio
         for c in credits_
     ]
     names = (question.field, f"revenue ({playbook.currency} minor)", "orders", "")
-    out.print(table(f"attribution, {question.model} touch", names, rows))
+    show(table(f"attribution, {question.model} touch", names, rows))
 
 
 @click.command("effect")
@@ -83,7 +83,7 @@ def ask_effect(sop: str, goal: Any, window: int, as_json: bool, **options: Any) 
         (name, arm.people, arm.converted, f"{arm.rate:.2%}", bar(arm.rate, 1))
         for name, arm in (("treated", answer.treated), ("held out", answer.held_out))
     ]
-    out.print(table(f"effect of {sop}", ("arm", "people", "converted", "rate", ""), rows))
+    show(table(f"effect of {sop}", ("arm", "people", "converted", "rate", ""), rows))
     sure = "" if answer.low <= 0 <= answer.high else ", not by chance"
     out.print(
         f"lift {answer.lift:+.2%}, 95 % between {answer.low:+.2%} and {answer.high:+.2%}{sure}",

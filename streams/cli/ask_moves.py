@@ -8,7 +8,7 @@ from schemas.segments import SEGMENTS
 from sinks.flow import stage_flow
 from sinks.rfm_matrix import RfmCuts, rfm_matrix, rfm_movement
 from streams.cli.asking import instant, opened, table, timezone_option
-from streams.cli.output import json_option, out, print_json, settings_options
+from streams.cli.output import json_option, print_json, settings_options, show
 from streams.cli.question import asked_under, rules_of
 
 DAY = 86_400_000
@@ -40,9 +40,9 @@ def ask_rfm(at: str, since: str | None, as_json: bool, **options: Any) -> None:
             for letters, cell in cells.items()
         ]
         names = ("RFM", "segment", "", "people", "orders", "revenue (minor units)")
-        out.print(table(f"RFM at {at}", names, rows))
+        show(table(f"RFM at {at}", names, rows))
     else:
-        out.print(_flow_table(f"RFM from {since} to {at}", moved))
+        show(_flow_table(f"RFM from {since} to {at}", moved))
 
 
 @click.command("flow")
@@ -60,7 +60,7 @@ def ask_flow(since: str, at: str, machine: str, as_json: bool, **options: Any) -
     if as_json:
         print_json([{"from": a, "to": b, "people": n} for (a, b), n in moved.items()])
     else:
-        out.print(_flow_table(f"{machine} from {since} to {at}", moved))
+        show(_flow_table(f"{machine} from {since} to {at}", moved))
 
 
 def _end(text: str, zone: str) -> int:

@@ -8,7 +8,7 @@ from sinks.flow import participation
 from sinks.referrals import k_factor, referral_tree
 from sinks.retention import Retention, retention
 from streams.cli.asking import CONDITION, instant, opened, table, timezone_option
-from streams.cli.output import json_option, out, print_json, settings_options
+from streams.cli.output import json_option, out, print_json, settings_options, show
 from streams.cli.question import asked_under
 
 
@@ -42,7 +42,7 @@ def ask_retention(as_json: bool, **options: Any) -> None:
         for each in cohorts
     ]
     names = ("began", "people", *(str(k) for k in range(periods)))
-    out.print(table(f"retention by {options['unit']}", names, rows))
+    show(table(f"retention by {options['unit']}", names, rows))
 
 
 @click.command("referrals")
@@ -71,7 +71,7 @@ def ask_referrals(since: str, until: str, limit: int, as_json: bool, **options: 
         for p in tree[:limit]
     ]
     names = ("person", "brought by", "generation", "children", "descendants")
-    out.print(table("referral tree", names, rows))
+    show(table("referral tree", names, rows))
 
 
 @click.command("participation")

@@ -10,7 +10,7 @@ from rich.table import Table
 from processors.playbook import Playbook
 from schemas.records import Action
 from streams.cli.history import Folded, fold_file
-from streams.cli.output import json_option, out, print_json
+from streams.cli.output import json_option, print_json, show
 from streams.cli.simulate import until_option
 from streams.cli.volume import Pressure, Way, by_cap, by_way, caps_on, spell_cap
 
@@ -54,12 +54,12 @@ def backtest(
     if as_json:
         print_json(report)
         return
-    out.print(_sop_table(report))
+    show(_sop_table(report))
     for table, rows in (
         (_volume_table(report["volume"][:limit]), report["volume"]),
         (_cap_table(report["caps"][:limit]), report["caps"]),
     ):
-        out.print(table)
+        show(table)
         if len(rows) > limit:
             click.echo(f"and {len(rows) - limit} more rows; --limit or --json for all")
     for side, title in (("only_old", f"only {old}"), ("only_new", f"only {new}")):

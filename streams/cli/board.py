@@ -10,7 +10,7 @@ from sinks.board import Board, Metric
 from sinks.board import board as ask_board
 from sinks.sales import by_product, by_refund_reason
 from streams.cli.asking import DURATION, instant, opened, table, timezone_option
-from streams.cli.output import json_option, load_settings, out, print_json, settings_options
+from streams.cli.output import json_option, load_settings, print_json, settings_options, show
 from streams.cli.question import rules_of
 
 
@@ -63,10 +63,10 @@ def board(unit: str, day: str | None, as_json: bool, **options: Any) -> None:
     ]
     drawn = table(title, ("phase", "measure", "value", "before", "change"), rows)
     drawn.columns[1].justify = "left"
-    out.print(drawn)
+    show(drawn)
     for name, found in (("product", products), ("reason of refunds", reasons)):
         names = (name, "people", "orders", f"{playbook.currency} minor units")
-        out.print(table("", names, [(part.name or "(none)", *part[1:]) for part in found]))
+        show(table("", names, [(part.name or "(none)", *part[1:]) for part in found]))
 
 
 def periods(of: date, unit: str) -> tuple[date, date, date]:

@@ -28,6 +28,7 @@ from streams.cli.output import (
     out,
     print_json,
     settings_options,
+    show,
 )
 from streams.cli.pages import read_json
 
@@ -165,7 +166,10 @@ def funnel(
         print_json(answer)
     else:
         for line in lines:
-            out.print(line)
+            if isinstance(line, str):
+                out.print(line)
+            else:
+                show(line)
 
 
 def _ask_sink(url: str, name: str | None, *, ad_hoc: bool) -> dict[str, Any]:

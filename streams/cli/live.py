@@ -12,7 +12,7 @@ from schemas.timezones import load_zone
 from sinks.live import Figures, Live, LiveRules, live_from_raw
 from sinks.live import live as ask_live
 from streams.cli.asking import bar, instant, opened, table, timezone_option
-from streams.cli.output import json_option, load_settings, out, print_json, settings_options
+from streams.cli.output import json_option, load_settings, print_json, settings_options, show
 from streams.cli.question import rules_of
 
 HOUR, DAY = 3_600_000, 86_400_000
@@ -66,7 +66,7 @@ def live(as_json: bool, ad_hoc: bool, **options: Any) -> None:
     if as_json:
         print_json([figures._asdict() for figures in found])
     else:
-        out.print(_table(found, question, playbook.currency, zone))
+        show(_table(found, question, playbook.currency, zone))
 
 
 def _table(found: list[Figures], question: Live, currency: str, zone: str) -> Table:

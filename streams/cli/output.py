@@ -10,8 +10,11 @@ from typing import Any, TypeVar
 
 import click
 from kafka.errors import KafkaError
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from schemas.playbook_errors import PlaybookError
 from schemas.registry import RegistryUnavailable
@@ -76,6 +79,30 @@ def load_settings(**flags: Any) -> Settings:
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout."""
     click.echo(json.dumps(value, ensure_ascii=False, sort_keys=True))
+
+
+def show(drawn: Table) -> None:
+    """Print a table whole: where the terminal is too narrow for it, without lines.
+
+    Texts are broken between words then; where that does not do, the rows go on beyond the edge,
+    for no figure is ever cut.
+    """
+    if Measurement.get(out, out.options.update(max_width=sys.maxsize), drawn).maximum > out.width:
+        drawn.box, drawn.padding = None, (0, 1, 0, 0)
+        _fit(drawn, out.width)
+    out.print(drawn, crop=False)
+
+
+def _fit(drawn: Table, width: int) -> None:
+    """Give each column its longest word, and what is left to those that want more, in turn."""
+    texts = [[str(each.header), *map(str, each.cells)] for each in drawn.columns]
+    words = [max(map(cell_len, " ".join(each).split()), default=1) for each in texts]
+    left = width - sum(words) - len(words)
+    for column, said, least in zip(drawn.columns, texts, words, strict=True):
+        more = max(0, min(left, max(map(cell_len, said)) - least))
+        column.width = least + more
+        left -= more
+    drawn.width = max(width, sum(words) + len(words))
 
 
 def fail(error: BaseException) -> int:

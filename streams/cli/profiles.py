@@ -11,7 +11,7 @@ from urllib.parse import quote
 import click
 from rich.table import Table
 
-from streams.cli.output import out
+from streams.cli.output import out, show
 from streams.cli.pages import PageError, read_lines
 
 COLUMNS = ("user_id", "stages", "segment", "frequency", "monetary_minor", "events")
@@ -46,7 +46,7 @@ def profiles(user: str | None, urls: tuple[str, ...], as_json: bool, limit: int)
     if as_json:
         sys.stdout.writelines(f"{line}\n" for line in lines)
     else:
-        out.print(_table(lines, limit))
+        show(_table(lines, limit))
 
 
 def _find(urls: tuple[str, ...], user: str) -> str:

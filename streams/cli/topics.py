@@ -8,7 +8,14 @@ from rich.table import Table
 
 from schemas.topics import load_topics
 from streams.admin import check_topics, create_topics
-from streams.cli.output import err, json_option, load_settings, out, print_json, settings_options
+from streams.cli.output import (
+    err,
+    json_option,
+    load_settings,
+    print_json,
+    settings_options,
+    show,
+)
 
 
 @click.group()
@@ -63,7 +70,7 @@ def check(as_json: bool, **flags: Any) -> None:
                 difference.found,
                 difference.cure,
             )
-        out.print(table)
+        show(table)
     else:
         err.print("all topics are as declared")
     sys.exit(1 if differences else 0)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streams.cli.asking import opened, table
-from streams.cli.output import err, json_option, load_settings, out, print_json, settings_options
+from streams.cli.output import (
+    err,
+    json_option,
+    load_settings,
+    print_json,
+    settings_options,
+    show,
+)
 
 if TYPE_CHECKING:
     from streams.verify import Report
@@ -52,17 +59,19 @@ def verify(log_only: bool, as_json: bool, **flags: Any) -> None:
 
 def _draw(report: "Report") -> None:
     columns = (
-        "partition", "end", "applied to", "behind", "applied", "duplicates", "late", "dead",
-        "no record", "unaccounted",
+        "partition", "end", "behind", "applied", "duplicates", "late", "dead", "unaccounted"
     )  # fmt: skip
-    cells = [tuple(account) for account in report.accounts]
-    out.print(table("touchpoints, by what became of them", columns, cells))
+    cells = [
+        (a.partition, a.end, a.behind, a.applied, a.duplicates, a.late, a.dead, a.unaccounted)
+        for a in report.accounts
+    ]
+    show(table("touchpoints, by what became of them", columns, cells))
     if report.rows:
         names = (
             "topic", "partition", "records", "rows", "first", "last", "behind", "missing", "extra"
         )  # fmt: skip
         held = [tuple(rows) for rows in report.rows if rows.records or rows.rows or rows.behind]
-        out.print(table("rows in the warehouse, by topic", names, held))
+        show(table("rows in the warehouse, by topic", names, held))
     for finding in report.findings:
         offsets = f", offsets {finding.offsets}" if finding.offsets else ""
         place = f"{finding.topic} partition {finding.partition}{offsets}"

@@ -8,7 +8,14 @@ import click
 from sinks.migrations import drift
 from sinks.migrations import migrate as run_migrations
 from streams.cli.asking import opened, opened_to_write, table
-from streams.cli.output import err, json_option, load_settings, out, print_json, settings_options
+from streams.cli.output import (
+    err,
+    json_option,
+    load_settings,
+    print_json,
+    settings_options,
+    show,
+)
 
 
 @click.group()
@@ -42,7 +49,7 @@ def check(as_json: bool, **flags: Any) -> None:
     if as_json:
         print_json([{"table": name, "difference": how} for name, how in differences])
     elif differences:
-        out.print(table("", ("table", "difference"), list(differences)))
+        show(table("", ("table", "difference"), list(differences)))
     else:
         err.print("all tables are as this version and the settings have them")
     sys.exit(1 if differences else 0)
