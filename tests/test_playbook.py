@@ -112,11 +112,13 @@ def test_a_playbook_is_found_by_name_or_path(tmp_path: Path) -> None:
 
 def test_a_playbook_is_shown_as_a_tree_of_its_keys(tmp_path: Path) -> None:
     """Each part goes by its key, an item by its name or its place, a title as it is written."""
-    tag = "{name: keen, title: '[new] \\[/]', when: {event: attribute_set, where: {name: goal}}}"
+    when = "{event: attribute_set, where: {name: goal, value: ''}}"
+    tag = f"{{name: keen, title: '[new] \\[/]', when: {when}}}"
     text = GOOD.replace("tags:\n", f"tags:\n  - {tag}\n")
     text = text.replace("exit_if:\n", "exit_if:\n      moved: {not: {tag: keen}}\n")
     shown = CliRunner().invoke(cli, ["playbook", "show", str(written(tmp_path, text))]).stdout
     bare = " ".join(shown.replace("│", "").replace("├──", "").replace("└──", "").split())
     assert "keen title: [new] \\[/] when event: attribute_set where name equals: goal" in bare
+    assert 'name equals: goal value equals: ""' in bare
     assert "moved not tag name: keen" in bare
     assert "at_any_hour: false" in bare

@@ -66,6 +66,22 @@ def test_a_late_event_is_told_with_how_late_it_may_be(tmp_path: Path) -> None:
     assert "appended_at=2026-01-09 00:00:00Z, lateness=7d" in simulated(str(file)).stdout
 
 
+def test_a_file_out_of_order_is_told_how_to_be_put_right(tmp_path: Path) -> None:
+    """Who wrote person by person learns why everybody after the first one is late."""
+    file = tmp_path / "by-person.jsonl"
+    days = (("ann", 1), ("ann", 20), ("bob", 1))
+    lines = [
+        {"event_id": f"{user}-{day}", "user_id": user, "kind": "group_joined", "payload": {},
+         "occurred_at": f"2026-01-{day:02}T00:00:00Z"}
+        for user, day in days
+    ]  # fmt: skip
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    told = simulated(str(file)).stderr
+    assert "late 1," in told
+    assert "sort them by occurred_at" in told
+    assert "sort them" not in simulated(STEPS).stderr
+
+
 def test_json_lines_say_what_each_of_them_is() -> None:
     """Facts and actions come as they happen, then each profile, then the counts."""
     lines = objects(STEPS, *UNTIL)

@@ -101,6 +101,7 @@ CLOCKED: tuple[dict[str, Any], ...] = (
     {"stage": {"machine": "engagement", "is": "silent"}},
 )
 ANY_CONDITION = st.sampled_from((*CONDITIONS, *CLOCKED))
+ANY_GUARD = st.sampled_from(tuple(each for each in (*CONDITIONS, *CLOCKED) if "event" not in each))
 TIMES_OF_DAY = ("00:00", "01:45", "02:15", "02:30", "09:00", "12:00", "22:00")
 TIMEOUTS = st.sampled_from(("0s", "5h", "2d"))
 FORMS = st.sampled_from(("wait", "wait, met back", *("open",) * 5, "guarded"))
@@ -200,7 +201,7 @@ def bodies(draw: st.DrawFn, *, lively: bool) -> list[dict[str, Any]]:
             continue
         step = {"name": name, "action": draw(ACTIONS), **draw(TIMES)}
         if form == "guarded":
-            step["only_if"] = draw(ANY_CONDITION)
+            step["only_if"] = draw(ANY_GUARD)
         steps.append(step)
     if "action" in steps[-1] and draw(st.integers(0, 3)) == 0:
         steps[-1]["then"] = names[0]

@@ -172,6 +172,11 @@ class StepSpec(Spec):
                 "is a wait, which starts at once and knows its own ways on: "
                 "keep only `name` and `wait`, and put what else there is on another step"
             )
+        if self.only_if is not None and self.only_if.asks_event():
+            raise ValueError(
+                "has an `event` in its `only_if`, which is asked when no event is at hand: write "
+                "count: {event: ..., at_least: 1}, or wait for the event in a step before"
+            )
         return self
 
     def ways(self) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -62,13 +62,17 @@ def schema() -> None:
     click.echo(json.dumps(playbook_json_schema(), indent=2, ensure_ascii=False))
 
 
+_COMPARED = {"equals", "not_equals", "starts_with"}
+"""The keys whose empty text says something: what a value is compared with."""
+
+
 def _grow(tree: Tree, value: Any) -> None:
     """Add a mapping or a list to the tree; what is empty or unset is left out.
 
     An item of a list goes by its name, or by its place as rules and errors write it: ``[0]``.
     """
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-        if part in (None, [], {}, ""):
+        if part in (None, [], {}) or (part == "" and key not in _COMPARED):
             continue
         label, rest = (str(key), part) if isinstance(value, dict) else _labelled(key, part)
         if isinstance(rest, dict | list) and not _is_plain(rest):
@@ -90,4 +94,4 @@ def _is_plain(part: Any) -> bool:
 def _plain(part: Any) -> str:
     if isinstance(part, bool):
         return str(part).lower()
-    return ", ".join(map(_plain, part)) if isinstance(part, list) else str(part)
+    return ", ".join(map(_plain, part)) if isinstance(part, list) else str(part) or '""'

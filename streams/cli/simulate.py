@@ -159,6 +159,10 @@ def _warn(batch: Batch, effects: Effects) -> None:
         err.print(f"rejected {batch[index][0].event_id}: {reason}: {detail}", markup=False)
 
 
+_LATE = (
+    "late: longer ago than the playbook's `lateness` when its turn came. The lines are a log: sort "
+    "them by occurred_at, or say in appended_at when each was taken"
+)
 _SHOWS: dict[str, Show] = {
     "json": _show_all,
     "facts": _show_facts,
@@ -185,6 +189,8 @@ def _end(
         counts = ", ".join(f"{name} {value}" for name, value in summary.items() if name != "clock")
         until = f", up to {teller.clock(summary['clock'])}" if summary["clock"] else ""
         click.echo(f"{counts}{until}; see also --json, --summary", err=True)
+        if summary["late"]:
+            click.echo(_LATE, err=True)
 
 
 def _line(kind: str, /, **fields: Any) -> None:
