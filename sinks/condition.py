@@ -45,9 +45,10 @@ class Check:
             parts["among"] = tuple(parts.pop("in"))
         known = {field.name for field in fields(cls)}
         if unknown := parts.keys() - known:
-            raise ValueError(
-                f"{min(unknown)!r} is no comparison{or_rather(min(unknown), dict.fromkeys(known))}"
-            )
+            key = min(unknown)
+            if ":" in key:
+                raise ValueError(f"{key!r} is one word: write a space after the colon")
+            raise ValueError(f"{key!r} is no comparison{or_rather(key, dict.fromkeys(known))}")
         for key, value in parts.items():
             fits = int | float if key in _NUMBERS else Scalar
             if key != "among" and (

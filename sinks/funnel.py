@@ -190,7 +190,7 @@ def result_of(
         funnel,
         tuple(
             StepResult(
-                step.name,
+                name,
                 round(n / share),
                 _share(n, previous),
                 _share(n, counts[0]),
@@ -198,8 +198,8 @@ def result_of(
                 p90,
                 _CONFIDENCE * sqrt(n * (1 - share)) / share,
             )
-            for step, n, previous, (median, p90) in zip(
-                funnel.steps, counts, before, quantiles, strict=False
+            for name, n, previous, (median, p90) in zip(
+                funnel.titles, counts, before, quantiles, strict=False
             )
         ),
         share,

@@ -112,6 +112,14 @@ class Funnel:
             raise ValueError("in an any-order funnel an exclusion holds from step 1 to the last")
 
     @property
+    def titles(self) -> tuple[str, ...]:
+        """What each row of the answer counts; in any order, how many steps, whichever they are."""
+        if self.order == "any":
+            last = len(self.steps)
+            return (*(f"any {k} of {last}" for k in range(1, last)), f"all {last}")
+        return tuple(step.name for step in self.steps)
+
+    @property
     def conditions(self) -> tuple[Condition, ...]:
         """The different conditions, of steps first; an event's bit i says it meets the i-th."""
         steps = [step.condition for step in self.steps]

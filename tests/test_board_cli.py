@@ -88,8 +88,16 @@ def test_who_fell_out_of_a_funnel(run: Run) -> None:
     """The people who looked and did not buy are named, for a SOP to take up."""
     answer = _json(run, "funnel", *STEPS, "--fell-out", "1")
     assert [person["user_id"] for person in answer["fell_out"]] == ["bob"]
+    shown = " ".join(run("funnel", *STEPS, "--fell-out", "1").split())
+    assert "bob │ 2024-03-0" in shown
     excluded = _json(run, "funnel", *STEPS, "--exclude", "friend_added@1-2")
     assert [step["people"] for step in excluded["steps"]] == [2, 0]
+
+
+def test_in_any_order_a_row_says_how_many_steps(run: Run) -> None:
+    """A row counts people by how many steps they took, so no step's name stands there."""
+    names = [step["name"] for step in _json(run, "funnel", *STEPS, "--order", "any")["steps"]]
+    assert names == ["any 1 of 2", "all 2"]
 
 
 def test_a_sample_says_so(run: Run) -> None:
@@ -119,6 +127,15 @@ def test_a_funnel_is_drawn_into_a_file(run: Run, tmp_path: Path) -> None:
         ((*STEPS, "--since", "last week"), "no day or time"),
         ((*STEPS, "--timezone", "Mars", "--since", "2024-03-01"), "not a time zone"),
         ((*STEPS, "--window", "week"), "not a duration"),
+        ((*STEPS, "--timezone", "Mars"), "not a time zone"),
+        ((*STEPS, "--since", "2024-03-02", "--until", "2024-03-01"), "put the later last"),
+        ((*STEPS, "--fell-out", "3"), "--fell-out 3: ad hoc has 2 steps"),
+        ((*STEPS, "--by", "3:product"), "--by 3: ad hoc has 2 steps"),
+        ((*STEPS, "--sample", "0.1", "--by", "first:source"), "leave out --by"),
+        ((*STEPS, "--fell-out", "1", "--trend"), "leave out --by and --trend"),
+        (("repeat-purchase", "--window", "9d"), "leave out --window"),
+        (("repeat-purchase", *STEPS, "--order", "any"), "leave out --step, --order"),
+        (("--step", "order_paid{amount_minor: {at_least:1}}"), "a space after the colon"),
     ],
 )
 def test_a_question_that_makes_no_sense(run: Run, words: tuple[str, ...], message: str) -> None:

@@ -34,7 +34,7 @@ DAYS = [
 
 def _draw(answer: dict[str, Any], file: Path) -> bytes:
     check_chart(file)
-    save_chart(answer, funnel_lines(answer), file)
+    save_chart(answer, funnel_lines(answer, str), file)
     return file.read_bytes()
 
 

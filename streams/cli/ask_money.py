@@ -10,8 +10,8 @@ from streams.cli.asking import (
     CONDITION,
     DURATION,
     bar,
-    instant,
     opened,
+    period,
     table,
     timezone_option,
 )
@@ -42,7 +42,7 @@ from streams.cli.question import asked_under, rules_of
 def ask_attribution(since: str | None, until: str | None, as_json: bool, **options: Any) -> None:
     """Put the money of orders down to the touches before them; no minor unit is lost."""
     settings, playbook, zone = asked_under(options)
-    bounds = {"since": instant(since, zone), "until": instant(until, zone)}
+    bounds = dict(zip(("since", "until"), period(since, until, zone), strict=True))
     question = Attribution(**options | {k: v for k, v in bounds.items() if v is not None})
     with opened(settings) as warehouse:
         credits_ = attribution(warehouse, question, rules_of(playbook))

@@ -24,7 +24,7 @@ def ask_rfm(at: str, since: str | None, as_json: bool, **options: Any) -> None:
     """Show the eight RFM segments at a date, or who moved between two."""
     settings, playbook, zone = asked_under(options)
     cuts = RfmCuts(*playbook.rfm.cuts())
-    later, earlier = _end(at, zone), None if since is None else _end(since, zone)
+    earlier, later = _ends(since, at, zone)
     with opened(settings) as warehouse:
         if earlier is None:
             cells = rfm_matrix(warehouse, cuts, rules_of(playbook), later)
@@ -55,12 +55,21 @@ def ask_rfm(at: str, since: str | None, as_json: bool, **options: Any) -> None:
 def ask_flow(since: str, at: str, machine: str, as_json: bool, **options: Any) -> None:
     """Show who moved from which stage to which between two dates."""
     settings, _, zone = asked_under(options)
+    earlier, later = _ends(since, at, zone)
     with opened(settings) as warehouse:
-        moved = stage_flow(warehouse, _end(since, zone), _end(at, zone), machine=machine)
+        moved = stage_flow(warehouse, earlier or 0, later, machine=machine)
     if as_json:
         print_json([{"from": a, "to": b, "people": n} for (a, b), n in moved.items()])
     else:
         show(_flow_table(f"{machine} from {since} to {at}", moved))
+
+
+def _ends(since: str | None, at: str, zone: str) -> tuple[int | None, int]:
+    """Return the earlier date, if there is one, and the later."""
+    earlier, later = None if since is None else _end(since, zone), _end(at, zone)
+    if earlier is not None and earlier >= later:
+        raise click.UsageError(f"--at {at} is not after --since {since}")
+    return earlier, later
 
 
 def _end(text: str, zone: str) -> int:

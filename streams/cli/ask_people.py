@@ -7,7 +7,7 @@ import click
 from sinks.flow import participation
 from sinks.referrals import k_factor, referral_tree
 from sinks.retention import Retention, retention
-from streams.cli.asking import CONDITION, instant, opened, table, timezone_option
+from streams.cli.asking import CONDITION, opened, period, table, timezone_option
 from streams.cli.output import json_option, out, print_json, settings_options, show
 from streams.cli.question import asked_under
 
@@ -55,7 +55,7 @@ def ask_retention(as_json: bool, **options: Any) -> None:
 def ask_referrals(since: str, until: str, limit: int, as_json: bool, **options: Any) -> None:
     """Show the K factor of a period, and who brought the most people, directly or not."""
     settings, _, zone = asked_under(options)
-    begin, end = instant(since, zone) or 0, instant(until, zone) or 0
+    begin, end = (bound or 0 for bound in period(since, until, zone))
     with opened(settings) as warehouse:
         factor, tree = k_factor(warehouse, begin, end), referral_tree(warehouse)
     if as_json:
@@ -90,7 +90,7 @@ def ask_referrals(since: str, until: str, limit: int, as_json: bool, **options: 
 def ask_participation(since: str, until: str, as_json: bool, **options: Any) -> None:
     """Show the share of a target group who took part in an activity (活动参与率)."""
     settings, _, zone = asked_under(options)
-    begin, end = instant(since, zone) or 0, instant(until, zone) or 0
+    begin, end = (bound or 0 for bound in period(since, until, zone))
     with opened(settings) as warehouse:
         answer = participation(warehouse, options["group"], options["activity"], begin, end)
     if as_json:

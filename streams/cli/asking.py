@@ -54,6 +54,12 @@ def named_condition(text: str) -> tuple[str, Condition]:
     return match["name"] or text.strip(), condition
 
 
+def _zone(text: str) -> str:
+    if text not in zone_names():
+        raise ValueError(f"{text!r} is not a time zone: write one like Asia/Shanghai or UTC")
+    return text
+
+
 CONDITION = Written("condition", lambda text: named_condition(text)[1])
 NAMED = Written("[name=]condition", named_condition)
 DURATION = Written("duration", milliseconds)
@@ -62,7 +68,9 @@ DURATION = Written("duration", milliseconds)
 def timezone_option(command: Any) -> Any:
     """Give a command the option of whose calendar to use."""
     return click.option(
-        "--timezone", help="Whose days and months, such as Asia/Shanghai; default: the playbook's."
+        "--timezone",
+        type=Written("text", _zone),
+        help="Whose days and months, such as Asia/Shanghai; default: the playbook's.",
     )(command)
 
 
@@ -70,12 +78,10 @@ def instant(text: str | None, zone: str) -> int | None:
     """Return milliseconds of a day (its midnight in the zone) or of an ISO 8601 time.
 
     Raises:
-        click.UsageError: it is neither, or the zone is not known.
+        click.UsageError: it is neither.
     """
     if text is None:
         return None
-    if zone not in zone_names():
-        raise click.UsageError(f"{zone!r} is not a time zone: write one like Asia/Shanghai or UTC")
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
             midnight = datetime.combine(datetime.fromisoformat(text), time(), load_zone(zone))
@@ -83,6 +89,18 @@ def instant(text: str | None, zone: str) -> int | None:
         return parse_time(text)
     except ValueError as error:
         raise click.UsageError(f"{text!r} is no day or time: {error}") from error
+
+
+def period(since: str | None, until: str | None, zone: str) -> tuple[int | None, int | None]:
+    """Return the bounds of a period as :func:`instant` reads them.
+
+    Raises:
+        click.UsageError: one is no time, or nothing lies between them.
+    """
+    begin, end = instant(since, zone), instant(until, zone)
+    if begin is not None and end is not None and begin >= end:
+        raise click.UsageError(f"nothing is from {since} on and before {until}: put the later last")
+    return begin, end
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from schemas.playbook import find_playbook
+from schemas.timezones import load_zone
 from sinks.funnel_spec import Breakdown, Exclusion, StepField, Touch
 from streams.cli.asking import (
     DURATION,
@@ -31,6 +32,7 @@ from streams.cli.output import (
     show,
 )
 from streams.cli.pages import read_json
+from streams.cli.story import Teller
 
 
 def _exclusion(text: str) -> Exclusion:
@@ -146,6 +148,7 @@ def funnel(
         check_chart(chart)
     settings = load_settings(**{key: options.pop(key) for key in ("playbook", "warehouse")})
     playbook = find_playbook(settings.playbook)
+    _check_together(name, options)
     if url:
         answer = _ask_sink(url, name, ad_hoc=options["ad_hoc"])
     elif name or options["steps"]:
@@ -156,7 +159,8 @@ def funnel(
         for spec in playbook.funnels:
             click.echo(f"{spec.name}: " + " -> ".join(step.name for step in spec.steps))
         return
-    lines = funnel_lines(answer)
+    zone = load_zone(options["timezone"] or playbook.timezone)
+    lines = funnel_lines(answer, Teller(zone).clock)
     if chart:
         if "fell_out" in answer:
             raise click.UsageError("--chart draws steps: leave out --fell-out")
@@ -172,17 +176,37 @@ def funnel(
                 show(line)
 
 
-def _ask_sink(url: str, name: str | None, *, ad_hoc: bool) -> dict[str, Any]:
-    """Return what a sink answers about a funnel of its playbook."""
+def _check_together(name: str | None, options: dict[str, Any]) -> None:
+    """Refuse options that the answer would pass over in silence."""
+    own = _given({"steps", "window", "order", "entry", "exclusions"})
+    if name and own:
+        raise click.UsageError(
+            f"{name} has steps, window and order of its own: leave out {', '.join(own)}, or write "
+            "a funnel of your own with --step and no name"
+        )
+    parts = _given({"by", "trend", "fell_out"})
+    if parts and options["share"] < 1:
+        raise click.UsageError(f"a sample counts the steps only: leave out {', '.join(parts)}")
+    if options["fell_out"] and len(parts) > 1:
+        raise click.UsageError("--fell-out names people: leave out --by and --trend")
+
+
+def _given(names: set[str]) -> list[str]:
+    """Return those of the options that are there on the command line, as it writes them."""
     context = click.get_current_context()
-    known = {"name", "url", "ad_hoc", "chart", "as_json"}
-    given = [
+    return [
         option.opts[0]
         for option in context.command.params
-        if option.name not in known
+        if option.name in names
         and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
     ]
-    if given:
+
+
+def _ask_sink(url: str, name: str | None, *, ad_hoc: bool) -> dict[str, Any]:
+    """Return what a sink answers about a funnel of its playbook."""
+    known = {"name", "url", "ad_hoc", "chart", "as_json"}
+    options = {str(option.name) for option in click.get_current_context().command.params}
+    if given := _given(options - known):
         raise click.UsageError(f"a sink answers a funnel whole: leave out {', '.join(given)}")
     if not name:
         raise click.UsageError("--url asks for a funnel of the sink's playbook: name it")

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import click
+
 from schemas.playbook import PlaybookSpec
 from sinks.funnel import FunnelResult, fell_out, funnel_trend, run_funnel, run_funnel_by
 from sinks.funnel_live import LiveFunnel, NotLive, live_fell_out, live_trend, run_live
 from sinks.funnel_spec import Funnel, Step
 from sinks.warehouse import Limits, Warehouse
-from streams.cli.asking import checked, instant
+from streams.cli.asking import checked, period
 from streams.funnels import choose_source, describe_source, find_funnel
 
 
@@ -16,12 +18,23 @@ def query_of(playbook: PlaybookSpec, name: str | None, options: dict[str, Any]) 
 
     Raises:
         streams.funnels.UnknownFunnel: the playbook declares no funnel of that name.
-        click.UsageError: a funnel of the user's own makes no sense.
+        click.UsageError: a funnel of the user's own makes no sense, or the funnel has not the step
+            that is asked about.
     """
     zone = options["timezone"] or playbook.timezone
-    since, until = (instant(options[bound], zone) for bound in ("since", "until"))
+    since, until = period(options["since"], options["until"], zone)
     if name:
-        return find_funnel(playbook, name).between(since, until)
+        query = find_funnel(playbook, name).between(since, until)
+    else:
+        query = _own(options, since, until)
+    by = options["by"]
+    for flag, step in (("--fell-out", options["fell_out"]), ("--by", getattr(by, "step", None))):
+        if step is not None and step > len(query.steps):
+            raise click.UsageError(f"{flag} {step}: {query.name} has {len(query.steps)} steps")
+    return query
+
+
+def _own(options: dict[str, Any], since: int | None, until: int | None) -> Funnel:
     return checked(
         lambda: Funnel(
             "ad hoc",

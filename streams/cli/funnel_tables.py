@@ -1,6 +1,6 @@
 """How the answer of a funnel is shown in a terminal."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Any
 
 from rich.table import Table
@@ -8,12 +8,17 @@ from rich.table import Table
 from streams.cli.asking import bar, span, table
 
 
-def funnel_lines(answer: dict[str, Any]) -> list[Table | str]:
-    """Return the tables of an answer, and in a line between them what it is from."""
-    said = _said(answer["source"])
+def funnel_lines(answer: dict[str, Any], clock: Callable[[int], str]) -> list[Table | str]:
+    """Return the tables of an answer, and in a line between them what it is from.
+
+    Args:
+        answer: What JSON has.
+        clock: How a time in milliseconds is written.
+    """
+    said = _said(answer["source"], clock)
     if "fell_out" in answer:
-        rows = [tuple(person.values()) for person in answer["fell_out"]]
-        return [table("fell out", ("user", "entered at (ms)", "last event at (ms)"), rows), said]
+        rows = [(user, *map(clock, times)) for user, *times in map(dict.values, answer["fell_out"])]
+        return [table("fell out", ("user", "entered at", "last event at"), rows), said]
     parts = [
         _parts_table(answer["steps"], answer[kind], key)
         for kind, key in (("by", "value"), ("trend", "day"))
@@ -22,11 +27,11 @@ def funnel_lines(answer: dict[str, Any]) -> list[Table | str]:
     return [funnel_table(answer), said, *parts]
 
 
-def _said(source: dict[str, Any]) -> str:
+def _said(source: dict[str, Any], clock: Callable[[int], str]) -> str:
     """Say in a line what an answer is from."""
     if "why" in source:
         return f"From {source['from']}: {source['why']}."
-    moved = datetime.fromtimestamp(source["moved_at"] / 1000, UTC).isoformat(" ", "seconds")
+    moved = clock(source["moved_at"])
     raw = source["people_from_raw_touches"]
     return f"From {source['from']}, moved last at {moved}" + (
         f"; {raw:,} people from raw touches." if raw else "."

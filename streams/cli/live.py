@@ -11,7 +11,7 @@ from schemas.playbook import find_playbook
 from schemas.timezones import load_zone
 from sinks.live import Figures, Live, LiveRules, live_from_raw
 from sinks.live import live as ask_live
-from streams.cli.asking import bar, instant, opened, table, timezone_option
+from streams.cli.asking import bar, opened, period, table, timezone_option
 from streams.cli.output import json_option, load_settings, print_json, settings_options, show
 from streams.cli.question import rules_of
 
@@ -48,8 +48,8 @@ def live(as_json: bool, ad_hoc: bool, **options: Any) -> None:
     playbook = find_playbook(settings.playbook)
     zone = options["timezone"] or playbook.timezone
     unit = options["unit"]
-    until = instant(options["until"], zone) or int(time.time() * 1000) + 1
-    since = instant(options["since"], zone)
+    since, until = period(options["since"], options["until"], zone)
+    until = until or int(time.time() * 1000) + 1
     if since is None:
         since = until - (HOUR if unit == "minute" else 7 * DAY)
     question = Live(unit, since, until, options["dimension"])
