@@ -26,8 +26,8 @@ demo: $(VENV)/embedded.stamp  ## Real purchases through the whole line, in this 
 test: $(VENV)/test.stamp  ## Run the tests; ARGS='-k fold' picks some (Kafka's need Java 17 and Maven, or Docker)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 --durations-min=1 $(ARGS)
 
-faults: $(VENV)/test.stamp  ## All fault tests, those that take minutes too (docs/faults.md)
-	$(BIN)/python -m pytest tests/faults --nightly --durations=0 $(ARGS)
+faults: $(VENV)/test.stamp  ## All fault tests, those that take minutes too, and the compiled fold (docs/faults.md)
+	$(BIN)/python -m pytest tests/faults tests/test_compiled.py --nightly --durations=0 $(ARGS)
 
 check: $(VENV)/test.stamp  ## Lint, format check, types, import rules
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ the event's id, copy the profile, keep the copy.
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from statistics import median
 from typing import NamedTuple, TypeVar
@@ -48,19 +48,20 @@ T = TypeVar("T")
 
 
 class Job(NamedTuple):
-    """What is measured: one stream, and the partitions that each fold all of it, warmed."""
+    """What is measured: one stream, and the warm profiles of each playbook that folds all of it."""
 
     name: str
     playbooks: tuple[Playbook, ...]
-    warm: tuple[Partition, ...]
+    warm: tuple[dict[str, Profile], ...]
     records: Records
 
-    def partitions(self) -> list[Partition]:
-        """Return partitions that start from the warm profiles; profiles are values."""
-        return [
-            Partition(playbook, dict(warm.profiles))
-            for playbook, warm in zip(self.playbooks, self.warm, strict=True)
-        ]
+    def owners(self) -> list[dict[str, Profile]]:
+        """Return the warm profiles to start from; profiles are values."""
+        return list(map(dict, self.warm))
+
+    def partitions(self, owners: Iterable[dict[str, Profile]]) -> list[Partition]:
+        """Return a partition for each owner's profiles."""
+        return list(map(Partition, self.playbooks, owners))
 
 
 class Result(NamedTuple):
@@ -101,9 +102,9 @@ def prepare(name: str, events: int, people: int) -> Job:
         records = list(invent(name, 2 * events, people, currency=specs[0].currency))
     half = len(records) // 2
     playbooks = tuple(compile_playbook(spec) for spec in specs)
-    warm = tuple(Partition(playbook, {}) for playbook in playbooks)
-    fold_all(list(warm), records[:half])
-    return Job(name, playbooks, warm, records[half:])
+    job = Job(name, playbooks, tuple({} for _ in playbooks), records[half:])
+    fold_all(job.partitions(job.warm), records[:half])
+    return job
 
 
 def fold_all(partitions: Sequence[Partition], records: Records) -> tuple[int, int]:
@@ -144,10 +145,10 @@ def measure(job: Job, repeats: int) -> Result:
     """Measure the job and its limit in turns."""
     rates, limits, events = [], [], len(job.records)
     for _ in range(repeats):
-        rates.append(rate(fold_all, job.partitions(), job.records))
-        limits.append(rate(do_nothing, [dict(warm.profiles) for warm in job.warm], job.records))
-    told = fold_all(partitions := job.partitions(), job.records)
-    sizes = sorted(len(encode(each)) for part in partitions for each in part.profiles.values())
+        rates.append(rate(fold_all, job.partitions(job.owners()), job.records))
+        limits.append(rate(do_nothing, job.owners(), job.records))
+    told = fold_all(job.partitions(owners := job.owners()), job.records)
+    sizes = sorted(len(encode(each)) for profiles in owners for each in profiles.values())
     return Result(rates, limits, told[0] / events, told[1] / events, sizes)
 
 
@@ -155,7 +156,7 @@ def profile(job: Job, repeats: int) -> Table:
     """Fold the job again, sampled; return the share of each part."""
     with sampled() as counts:
         for _ in range(repeats):
-            fold_all(job.partitions(), job.records)
+            fold_all(job.partitions(job.owners()), job.records)
     table = Table("part", "share", title=f"{job.name}: where the time goes")
     for part, samples in counts.most_common():
         table.add_row(part, f"{samples / counts.total():.1%}")

@@ -21,7 +21,7 @@ from peers.latency import measure_latency
 from peers.machine import HOME, Meter, broker, describe
 from peers.recovery import measure_recovery
 from peers.runs import Peer, Result, measure
-from peers.sampling import start_sampling, sum_up
+from peers.sampling import Sampling, start_sampling, sum_up
 from rich.console import Console
 from rich.table import Table
 
@@ -98,14 +98,14 @@ def measure_throughput(
 
 def show_profile(given: argparse.Namespace, bootstrap: str, stem: str, console: Console) -> None:
     """Run once more over the same topic, sampled, and print where the time went."""
-    sampled: list[object] = []
+    sampled: list[Sampling] = []
 
     def sample(pid: int) -> None:
-        sampled.extend(start_sampling(pid, SAMPLED_SECONDS))
+        sampled.append(start_sampling(pid, SAMPLED_SECONDS))
 
     source = f"{stem}touchpoints"
     measure(worker(given, "kafka"), bootstrap, source, f"{stem}sampled-", None, sample)
-    sampler, samples = sampled
+    ((sampler, samples),) = sampled
     sampler.wait()
     table = Table("step", "share of the time it holds the interpreter", title="where it goes")
     for label, share in sum_up(samples):

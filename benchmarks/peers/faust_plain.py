@@ -39,7 +39,7 @@ def build(bootstrap: str, source: str, prefix: str, folder: str) -> faust.App:
     profiles = app.Table("profiles", partitions=4)
     codec = Codec()
 
-    @app.agent(touchpoints)
+    @app.agent(touchpoints)  # type: ignore[untyped-decorator]
     async def fold(stream: Any) -> None:
         begun = False
         async for value in stream:
@@ -57,7 +57,11 @@ def build(bootstrap: str, source: str, prefix: str, folder: str) -> faust.App:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
+        bootstrap, source, prefix = sys.argv[1:4]
         worker = faust.Worker(
-            build(*sys.argv[1:4], scratch), loglevel="warning", redirect_stdouts=False, quiet=True
+            build(bootstrap, source, prefix, scratch),
+            loglevel="warning",
+            redirect_stdouts=False,
+            quiet=True,
         )
         worker.execute_from_commandline()

@@ -34,7 +34,7 @@ class Latency(NamedTuple):
     """Milliseconds from the due time of a publish until a reader has what it caused."""
 
     rate: float
-    count: int
+    events: int
     p50: float
     p99: float
     worst: float

@@ -53,4 +53,5 @@ def build(bootstrap: str, source: str, prefix: str, guarantee: Any, folder: str)
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        build(*sys.argv[1:5], scratch).run()
+        bootstrap, source, prefix, guarantee = sys.argv[1:5]
+        build(bootstrap, source, prefix, guarantee, scratch).run()

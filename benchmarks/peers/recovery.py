@@ -15,6 +15,7 @@ from peers.job import invent
 from processors.partition import Partition
 from processors.playbook import compile_playbook
 from schemas.playbook import find_playbook
+from schemas.profile import Profile
 from schemas.topics import load_topics
 from streams.admin import create_topics
 from streams.cli.children import Child
@@ -53,18 +54,19 @@ def measure_recovery(settings: Settings, folder: Path, profiles: int) -> Recover
     return Recovery(profiles, size / profiles, metrics["touchline_recovery_seconds"], ready)
 
 
-def _fold_patterns(settings: Settings) -> Partition:
+def _fold_patterns(settings: Settings) -> tuple[Partition, dict[str, Profile]]:
     playbook = find_playbook(settings.playbook)
-    partition = Partition(compile_playbook(playbook), {})
+    patterns: dict[str, Profile] = {}
+    partition = Partition(compile_playbook(playbook), patterns)
     start = int(time.time() * 1000) - 60_000
     touchpoints = invent(PATTERNS * EVENTS, PATTERNS, start, PATTERNS, playbook.currency)
     partition.apply((touchpoint, touchpoint.occurred_at) for touchpoint in touchpoints)
-    return partition
+    return partition, patterns
 
 
 async def write_changelog(settings: Settings, profiles: int) -> int:
     """Write a changelog of so many profiles, each where its events go; return its size in bytes."""
-    folded, size = _fold_patterns(settings), 0
+    (folded, patterns), size = _fold_patterns(settings), 0
     partitions = load_topics()["profiles-changelog"].partitions
 
     places: list[list[str]] = [[] for _ in range(partitions)]
@@ -79,9 +81,9 @@ async def write_changelog(settings: Settings, profiles: int) -> int:
             names = places[partition][first : first + PATTERNS]
             changed = {
                 name: msgspec.structs.replace(pattern, user_id=name)
-                for name, pattern in zip(names, cycle(folded.profiles.values()), strict=False)
+                for name, pattern in zip(names, cycle(patterns.values()), strict=False)
             }
-            for name, pattern in zip(names, cycle(folded.profiles), strict=False):
+            for name, pattern in zip(names, cycle(patterns), strict=False):
                 folded.due.enter(name, folded.due.entered(pattern) or clock)
             people += len(names)
             for row in to_rows(changed, Ledger(-1, 0, clock, people=people, lineage=b"0"), folded):

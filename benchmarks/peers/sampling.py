@@ -26,7 +26,11 @@ STEPS = (
 """Labels, and what names a step in a stack; the first label that is found counts."""
 
 
-def start_sampling(pid: int, seconds: int) -> tuple[subprocess.Popen[bytes], Path]:
+Sampling = tuple[subprocess.Popen[bytes], Path]
+"""A sampler, and the file that it writes."""
+
+
+def start_sampling(pid: int, seconds: int) -> Sampling:
     """Sample a process for some seconds; returns at once with the sampler and its file."""
     spy = HOME / "py-spy" / "bin" / "py-spy"
     if not spy.exists():

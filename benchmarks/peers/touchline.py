@@ -25,6 +25,7 @@ from streams.app import build_app
 from streams.apply import BatchApplier
 from streams.delivery import Delivery, OrderedDelivery, TransactionalDelivery
 from streams.faust_app import App, Hooks, consume, new_app
+from streams.faust_fetching import Batch
 from streams.faust_transport import BatchSchema
 from streams.metrics import WorkerMetrics
 from streams.settings import Settings
@@ -72,7 +73,8 @@ class FifthOrders:
 
     def apply(self, batch: Iterable[tuple[Touchpoint, int]], **_: object) -> Effects:
         """Apply touchpoints, each with the time of its record; there are no sums and no timers."""
-        effects, changed, profiles = Effects(), {}, self.profiles
+        changed: dict[str, Any] = {}
+        effects, profiles = Effects(), self.profiles
         for touchpoint, at in batch:
             self.clock = max(at, self.clock)
             user_id = touchpoint.user_id
@@ -104,15 +106,16 @@ def build_fold(settings: PeerSettings) -> App:
     async def restore(assignment: set[TP]) -> dict[TP, int]:
         wanted = {tp.partition for tp in assignment if tp.topic == source}
         await delivery.take(wanted)
-        applier.take_over({partition: Shard(FifthOrders(playbook)) for partition in wanted})
+        fifth: dict[int, Any] = {partition: FifthOrders(playbook) for partition in wanted}
+        applier.take_over({number: Shard(each) for number, each in fifth.items()})
         return {}
 
-    async def apply(tp: TP, records: list[Any]) -> None:
+    async def apply(tp: TP, records: Batch) -> None:
         await applier.apply(tp.partition, records)
 
     app = new_app(settings, settings.group, Hooks(restore, applier.give_back, delivery.stop))
 
-    @app.agent(app.topic(source, schema=BatchSchema(), acks=False))
+    @app.agent(app.topic(source, schema=BatchSchema(), acks=False))  # type: ignore[untyped-decorator]
     async def fold(stream: Any) -> None:
         await consume(app, stream, apply)
 
