@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -35,10 +36,12 @@ class EmbeddedBroker:
 
     Args:
         port: loopback port; a free one by default.
+        hold: is told the number of the process as soon as it runs.
     """
 
-    def __init__(self, port: int | None = None) -> None:
+    def __init__(self, port: int | None = None, hold: Callable[[int], None] | None = None) -> None:
         self._port = port
+        self._hold = hold
         self._process: subprocess.Popen[bytes] | None = None
         self.log = Path()
         self.bootstrap = ""
@@ -70,6 +73,8 @@ class EmbeddedBroker:
                 start_new_session=True,
             )
         try:
+            if self._hold is not None:
+                self._hold(self._process.pid)
             self._wait_ready(port)
         except BaseException:
             self.close()

@@ -5,13 +5,19 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import timedelta
+from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import cdnow_oracle as oracle
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 
 from streams.broken import broken_records
+from streams.cli import demo_report
+from streams.cli.demo_report import print_report
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +70,18 @@ def test_the_demonstration_spares_a_folder_that_is_not_its_own(tmp_path: Path) -
     assert done.returncode == 1
     assert "holds other files" in done.stderr
     assert (tmp_path / "mine.txt").read_text() == "keep me"
+
+
+def test_the_screen_of_the_demonstration_fits_a_terminal(
+    figures: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In 80 columns no line is wider, and no sentence breaks before its line is full."""
+    screen = StringIO()
+    monkeypatch.setattr(demo_report, "out", Console(file=screen, width=80, color_system=None))
+    print_report(figures)
+    lines = [line.rstrip() for line in screen.getvalue().splitlines()]
+    assert max(cell_len(line) for line in lines) <= 80
+    begin = next(n for n, line in enumerate(lines) if "actions requested" in line)
+    sentence = lines[begin : lines.index("", begin)]
+    for line, following in pairwise(sentence):
+        assert len(f"{line} {following.split()[0]}") > 80, sentence

@@ -2,37 +2,85 @@
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import pytest
 
 from streams.cli.pages import PageError, read_json
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM])
-def test_a_kept_demonstration_ends_with_all_its_processes(
-    tmp_path: Path, ending: signal.Signals
-) -> None:
-    """The printed addresses answer while it runs; after the signal nothing answers any more."""
-    said = tmp_path / "said.txt"
-    command = [sys.executable, "-m", "streams", "demo", "--keep", "--data", str(tmp_path / "data")]
+@contextmanager
+def kept(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], str]]]:
+    """Give a demonstration that is to stay, and what it has said so far."""
+    said = folder / "said.txt"
+    command = [sys.executable, "-m", "streams", "demo", "--keep", "--data", str(folder / "data")]
     with said.open("w") as stderr:
         demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
-        try:
-            deadline = time.monotonic() + 220
-            while "Still running" not in said.read_text():
-                assert demo.poll() is None, said.read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
-            pages = re.findall(r"http://[\d.:]+/(?:status|tables)", said.read_text())
-            assert all(read_json(page) for page in pages)
-        finally:
-            demo.send_signal(ending)
-            demo.wait(60)
+    try:
+        yield demo, said.read_text
+    finally:
+        demo.terminate()
+        demo.wait(60)
+
+
+def await_until(
+    condition: Callable[[], bool], said: Callable[[], str], patience: int = 220
+) -> None:
+    """Wait until the condition holds; what was said explains why it does not."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, said()
+        time.sleep(0.2)
+
+
+def answers(page: str) -> bool:
+    """Tell whether anybody serves this page."""
+    with suppress(PageError):
+        return bool(read_json(page))
+    return False
+
+
+def listens(port: int) -> bool:
+    """Tell whether anybody takes connections at this port."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=10):
+        return True
+    return False
+
+
+def pages_of(logs: list[Path]) -> list[str]:
+    """Return the health pages that the first lines of these logs name."""
+    found = [re.search(r"http://\S+/health", log.read_text()) for log in logs]
+    return [each.group() for each in found if each is not None]
+
+
+def test_a_kept_demonstration_ends_with_all_its_processes(tmp_path: Path) -> None:
+    """The printed addresses answer while it runs; after the signal nothing answers any more."""
+    with kept(tmp_path) as (demo, said):
+        await_until(lambda: demo.poll() is not None or "Still running" in said(), said)
+        pages = re.findall(r"http://[\d.:]+/(?:status|tables)", said())
+        assert all(answers(page) for page in pages), said()
+        demo.send_signal(signal.SIGTERM)
+        demo.wait(60)
     assert len(pages) == 2
-    for page in pages:
-        with pytest.raises(PageError):
-            read_json(page)
+    assert not any(answers(page) for page in pages)
+    assert "Everything is stopped" in said()
+
+
+def test_a_killed_demonstration_takes_all_its_processes_with_it(tmp_path: Path) -> None:
+    """Neither worker nor sink nor broker is left of one that could not clean up after itself."""
+    logs = [tmp_path / "data" / f"{command}.log" for command in ("worker", "sink")]
+    with kept(tmp_path) as (demo, said):
+        await_until(lambda: all(log.exists() for log in logs), said)
+        await_until(lambda: len(pages_of(logs)) == len(logs), said)
+        pages = pages_of(logs)
+        await_until(lambda: all(map(answers, pages)), said)
+        broker = re.search(r"127\.0\.0\.1:(\d+)", said())
+        assert broker is not None
+        demo.kill()
+        demo.wait()
+        await_until(lambda: not any(map(answers, pages)), said)
+        await_until(lambda: not listens(int(broker.group(1))), said)

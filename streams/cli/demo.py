@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sys
 import time
 from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime
@@ -17,6 +18,7 @@ from streams.broken import broken_records
 from streams.cdnow import read_purchases, to_touchpoints
 from streams.cli.children import Child, ChildError
 from streams.cli.demo_report import Timing, collect, print_report
+from streams.cli.lifeline import Lifeline
 from streams.cli.output import err, json_option, print_json, progress
 from streams.cli.pages import PageError, read_json
 from streams.embedded import EmbeddedBroker
@@ -60,10 +62,43 @@ def demo(
     for ending in (signal.SIGINT, signal.SIGTERM):  # unwind, so that no process of ours stays
         signal.signal(ending, signal.default_int_handler)
     folder = _fresh(data)
+    try:
+        _run(bootstrap, topic_prefix, folder, today, keep=keep, as_json=as_json)
+    except KeyboardInterrupt:
+        _tell_stopped(folder)
+        sys.exit(128 + signal.SIGINT)
+    if keep:
+        _tell_stopped(folder)
+    elif not as_json:
+        err.print(
+            "Everything is stopped. `touchline demo --keep` leaves it running to look around."
+        )
+
+
+def _tell_stopped(folder: Path) -> None:
+    err.print(
+        f"Everything is stopped. The logs and the warehouse stay in {folder}, until the next "
+        "demonstration there deletes them.",
+        highlight=False,
+    )
+
+
+def _run(
+    bootstrap: str | None,
+    topic_prefix: str,
+    folder: Path,
+    today: datetime | None,
+    *,
+    keep: bool,
+    as_json: bool,
+) -> None:
+    """Start everything, publish, tell what came of it, and stop everything."""
     day = today.date() if today else datetime.now(UTC).date()
     with ExitStack() as stack:
+        lifeline = stack.enter_context(Lifeline())
+        broker = EmbeddedBroker(hold=lifeline.hold)
         settings = Settings(
-            bootstrap=bootstrap or stack.enter_context(EmbeddedBroker()).bootstrap,
+            bootstrap=bootstrap or stack.enter_context(broker).bootstrap,
             broker="kafka" if bootstrap else "plain",
             topic_prefix=topic_prefix,
             group=f"{topic_prefix}touchline-demo",
@@ -77,7 +112,9 @@ def demo(
             settings.bootstrap, load_topics().values(), timestamps="event", prefix=topic_prefix
         )
         worker = stack.enter_context(Child("worker", settings, folder))
+        lifeline.hold(worker.pid)
         sink = stack.enter_context(Child("sink", sink_settings, folder))
+        lifeline.hold(sink.pid)
         with err.status("starting a worker and a sink"):
             worker.wait_ready()
             sink.wait_ready()
@@ -91,10 +128,6 @@ def demo(
             print_report(figures)
         if keep:
             _stay(settings, worker, sink)
-    if not as_json:
-        err.print(
-            "Everything is stopped. `touchline demo --keep` leaves it running to look around."
-        )
 
 
 def _publish(settings: Settings, worker: Child, day: date) -> Timing:

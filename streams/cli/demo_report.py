@@ -73,9 +73,9 @@ def print_report(figures: dict[str, Any]) -> None:
     )
     out.print(_segment_table(figures["segments"]), _customer_table(figures))
     _say(
-        f"\n[bold]{figures['actions']:,} actions requested[/] on actions.message: a reminder to",
-        "each customer without a second order 30 days after the first. Each has an id that",
-        "never changes, and its cause.\n",
+        f"\n[bold]{figures['actions']:,} actions requested[/] on actions.message: a reminder to "
+        "each customer without a second order 30 days after the first. Each has an id that never "
+        "changes, and its cause.\n",
     )
     out.print(funnel_table(figures["funnel"]))
     out.print(_letter_table(figures["dead_letters"]))
