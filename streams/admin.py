@@ -1,5 +1,6 @@
 """Create the topics of the log from their declarations, and tell where a broker differs."""
 
+import logging
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,10 @@ from schemas.topics import Topic
 Timestamps = Literal["log", "event"]
 
 CONNECT_SECONDS = 15.0
+TELL_SECONDS = 2.0
+"""After so long without a broker it is said what is waited for: by then somebody wonders."""
+
+log = logging.getLogger(__name__)
 
 
 class BrokerUnavailableError(ConnectionError):
@@ -148,7 +153,7 @@ def await_listener(bootstrap: str) -> None:
     Raises:
         BrokerUnavailableError: none did in ``CONNECT_SECONDS``.
     """
-    deadline = time.monotonic() + CONNECT_SECONDS
+    began, told = time.monotonic(), False
     while True:
         for address in bootstrap.split(","):
             host, _, port = address.rpartition(":")
@@ -158,8 +163,16 @@ def await_listener(bootstrap: str) -> None:
                 refused = error
             else:
                 return
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > CONNECT_SECONDS:
             raise unavailable(bootstrap, refused) from refused
+        if waited > TELL_SECONDS and not told:
+            told = True
+            log.warning(
+                "touchline: waiting for Kafka at %s, gives up after %.0f s",
+                bootstrap,
+                CONNECT_SECONDS,
+            )
         time.sleep(0.1)
 
 

@@ -10,6 +10,18 @@ from schemas.registry import Registry
 from sinks.deployment import Deployment
 
 PREFIX = "TOUCHLINE_"
+_NAME = "letters, digits, '.', '_' and '-' only"
+_WAREHOUSE = "chdb://FOLDER or clickhouse://user:password@host:port/database"
+FORMS = {
+    "bootstrap": "host:port, such as 127.0.0.1:9092, or several with commas between",
+    "group": f"1 to 100 characters, {_NAME}",
+    "topic_prefix": f"up to 60 characters, {_NAME}",
+    "registry": "a URL, such as http://127.0.0.1:8081, or nothing",
+    "warehouse": _WAREHOUSE,
+    "warehouse_reader": f"{_WAREHOUSE}, or nothing",
+    "clickhouse_cluster": _NAME,
+}
+"""What is right for each setting that has a pattern."""
 
 
 class SettingsError(ValueError):
@@ -53,7 +65,7 @@ class Settings(BaseModel):
     warehouse: str = Field(
         default="chdb://.touchline/warehouse",
         pattern=r"^(chdb|clickhouse)://",
-        description="chdb://FOLDER or clickhouse://user:password@host:port/database",
+        description=_WAREHOUSE,
         repr=False,
     )
     warehouse_reader: str = Field(
@@ -157,6 +169,8 @@ class Settings(BaseModel):
                 cure = (
                     f"no such setting; there are {', '.join(sorted(cls.variables()))}"
                     if problem["type"] == "extra_forbidden"
+                    else f"write {FORMS[field]}"
+                    if problem["type"] == "string_pattern_mismatch"
                     else problem["msg"]
                 )
                 lines.append(f"{where}: {cure}")

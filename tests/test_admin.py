@@ -123,3 +123,16 @@ def test_without_a_broker_the_error_names_the_address(monkeypatch: pytest.Monkey
 
     with pytest.raises(BrokerUnavailableError, match=rf"127.0.0.1:{port} .*refused.*make kafka"):
         check_topics(f"127.0.0.1:{port}", TOPICS.values())
+
+
+def test_who_waits_for_a_broker_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, before it gives up: nobody has to wonder at a silent command."""
+    monkeypatch.setattr(admin, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(admin, "TELL_SECONDS", 0.0)
+    (port,) = free_ports(1)
+    with pytest.raises(BrokerUnavailableError):
+        check_topics(f"127.0.0.1:{port}", TOPICS.values())
+    told = f"touchline: waiting for Kafka at 127.0.0.1:{port}, gives up after 1 s"
+    assert [record.getMessage() for record in caplog.records] == [told]

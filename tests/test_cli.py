@@ -1,6 +1,7 @@
 """The command line as people and scripts use it, without a broker."""
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -9,7 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from schemas.shipped import shipped
+from streams.app import build_app
 from streams.cli import cli, main
+from streams.cli.run import announce
+from streams.settings import Settings
 
 NOWHERE = "--bootstrap 127.0.0.1:1"
 STEPS = str(shipped("examples/first-steps.jsonl"))
@@ -84,6 +88,58 @@ def test_errors_name_the_cause(arguments: list[str], text: str | None, wanted: s
     assert wanted in f"{result.output}{result.exception}"
 
 
+def said_by(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[object, list[str]]:
+    """Run the whole command; return its exit code and the lines of stderr."""
+    monkeypatch.setattr("sys.argv", ["touchline", *command.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code, capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize("command", ["worker", "sink"])
+def test_a_port_that_is_taken_is_told_with_its_cure(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, before anybody is asked for anything."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = said_by(f"{command} {NOWHERE} --web-port {port}", monkeypatch, capsys)
+    cure = f"touchline: port {port} of 127.0.0.1 is taken: --web-port another, or 0 for no pages"
+    assert ended == (1, [cure])
+
+
+def test_an_address_of_another_machine_is_told_with_its_cure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """192.0.2.1 is nobody's (RFC 5737)."""
+    ended = said_by(f"worker {NOWHERE} --web-host 192.0.2.1", monkeypatch, capsys)
+    assert ended[0] == 1
+    assert "no pages can be served at 192.0.2.1:6066" in ended[1][0]
+    assert "--web-host an address of this machine" in ended[1][0]
+
+
+def test_all_mistakes_are_told_under_one_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that click finds like our own; a wrong option also shows how the command is used."""
+    code, lines = said_by("worker --nope", monkeypatch, capsys)
+    assert (code, lines[0]) == (2, "Usage: touchline worker [OPTIONS]")
+    assert lines[-1].startswith("touchline: No such option: --nope")
+    code, lines = said_by("explain --user nobody --events " + STEPS, monkeypatch, capsys)
+    assert (code, lines) == (1, ["touchline: nothing is known of 'nobody' there"])
+
+
+@pytest.mark.parametrize(("port", "told"), [(0, "; no pages; "), (7, ":7/health /metrics; ")])
+def test_a_worker_says_where_its_pages_are(
+    port: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With ``--web-port 0`` there are none."""
+    announce(build_app(Settings(web_port=port)), "worker")
+    assert told in capsys.readouterr().err.replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     ("command", "cure"),
     [
@@ -121,13 +177,8 @@ def test_a_file_that_cannot_be_read_is_told_with_its_cure(
 ) -> None:
     """One plain line wherever a file is asked for: no numbers of the system, exit code 1."""
     (tmp_path / "mint.yaml").touch()
-    monkeypatch.setattr(
-        "sys.argv", ["touchline", *command.replace("FOLDER", str(tmp_path)).split()]
-    )
-    with pytest.raises(SystemExit) as ended:
-        main()
-    (told,) = capsys.readouterr().err.splitlines()
-    assert ended.value.code == 1
+    code, (told,) = said_by(command.replace("FOLDER", str(tmp_path)), monkeypatch, capsys)
+    assert code == 1
     assert told.startswith("touchline: ")
     assert cure.replace("FOLDER", str(tmp_path)) in told
 

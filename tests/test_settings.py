@@ -30,6 +30,19 @@ def test_all_wrong_settings_are_named_at_once_with_where_they_were_set() -> None
     assert "TOUCHLINE_GROUP," in next(line for line in lines if "GRUOP" in line)
 
 
+def test_a_setting_in_the_wrong_form_is_told_the_right_one() -> None:
+    """Nobody has to read a regular expression: each setting that has one says what to write."""
+    for field, info in Settings.model_fields.items():
+        if any(getattr(each, "pattern", None) for each in info.metadata):
+            with pytest.raises(SettingsError) as error:
+                Settings.load({}, **{field: "not / right"})
+            told = str(error.value)
+            assert told.startswith(f"--{field.replace('_', '-')}: write "), told
+            assert "^" not in told
+    with pytest.raises(SettingsError, match="--registry: write a URL, such as http://"):
+        Settings.load({}, registry="not-a-url")
+
+
 def test_settings_cannot_change_while_a_process_runs() -> None:
     """They are one frozen object."""
     with pytest.raises(ValidationError):

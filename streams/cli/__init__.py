@@ -71,6 +71,6 @@ for command in (
 def main() -> None:
     """Run the command; turn the errors that a user can mend into one line and exit code 1."""
     try:
-        cli()
-    except EXPECTED as error:
+        sys.exit(cli(standalone_mode=False))
+    except (click.ClickException, click.Abort, *EXPECTED) as error:
         sys.exit(fail(error))

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -107,7 +108,15 @@ def _fit(drawn: Table, width: int) -> None:
 
 def fail(error: BaseException) -> int:
     """Print an error that the user can mend; return the exit code."""
-    told = _of_file(error) if isinstance(error, OSError) and error.filename else str(error)
+    if isinstance(error, click.ClickException):
+        said = StringIO()
+        error.show(said)  # with the command's usage, where that was the mistake
+        click.echo(said.getvalue().replace("Error: ", "touchline: ", 1), err=True, nl=False)
+        return error.exit_code
+    if isinstance(error, click.Abort):
+        told = "stopped"
+    else:
+        told = _of_file(error) if isinstance(error, OSError) and error.filename else str(error)
     click.echo(f"touchline: {told}", err=True)
     return 1
 

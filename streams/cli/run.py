@@ -1,6 +1,9 @@
 """``touchline worker`` and ``touchline sink``: the two long-running processes."""
 
+import errno
 import logging
+import os
+import socket
 import sys
 from typing import Any
 
@@ -11,7 +14,7 @@ from schemas.topics import load_topics
 from streams.admin import require_topics
 from streams.cli.output import err, load_settings, settings_options
 from streams.faust_app import App
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 
 _COMMON = (
     "bootstrap", "broker", "group", "topic_prefix", "registry", "web_host", "web_port",
@@ -31,6 +34,7 @@ def worker(**flags: Any) -> None:
     from streams.app import build_app  # noqa: PLC0415 - so that --help answers at once
 
     settings = load_settings(**flags)
+    _require_port(settings)
     app = build_app(settings)  # first what is local: a playbook's mistake needs no Kafka
     _require_topics(settings)
     _run(app, settings.log_level, f"worker of {settings.bootstrap}")
@@ -48,9 +52,34 @@ def sink(**flags: Any) -> None:
     from streams.sink import build_sink  # noqa: PLC0415 - as above
 
     settings = load_settings(**flags)
+    _require_port(settings)
     app = build_sink(settings)
     _require_topics(settings)
     _run(app, settings.log_level, f"sink of {settings.bootstrap}")
+
+
+def _require_port(settings: Settings) -> None:
+    """Make sure that the pages can be served where they are asked for.
+
+    Raises:
+        SettingsError: they cannot; the message says why and what to do.
+    """
+    host, port = settings.web_host, settings.web_port
+    if not port:
+        return
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            # As asyncio does it: what a stopped worker left in TIME_WAIT does not count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
+            probe.bind(address)
+    except OSError as error:
+        raise SettingsError(
+            f"port {port} of {host} is taken: --web-port another, or 0 for no pages"
+            if error.errno == errno.EADDRINUSE
+            else f"no pages can be served at {host}:{port} ({error.strerror}): --web-host an "
+            "address of this machine and --web-port another, or 0 for no pages"
+        ) from error
 
 
 def _require_topics(settings: Settings) -> None:
@@ -58,8 +87,7 @@ def _require_topics(settings: Settings) -> None:
 
 
 def _run(app: App, log_level: str, what: str) -> None:
-    web = f"http://{app.conf.web_host}:{app.conf.web_port}" if app.conf.web_enabled else "off"
-    err.print(f"touchline {what}; pages: {web}/health /metrics; stop with Ctrl-C", highlight=False)
+    announce(app, what)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     faust_worker = faust.Worker(app, loglevel=log_level, redirect_stdouts=False, quiet=True)
     try:
@@ -68,3 +96,10 @@ def _run(app: App, log_level: str, what: str) -> None:
         if app.fatal is not None:
             err.print(f"touchline: stopped: {type(app.fatal).__name__}: {app.fatal}", style="red")
         sys.exit(1 if app.fatal is not None else end.code)
+
+
+def announce(app: App, what: str) -> None:
+    """Say what runs now, and where its pages are."""
+    url = f"http://{app.conf.web_host}:{app.conf.web_port}"
+    pages = f"pages: {url}/health /metrics" if app.conf.web_enabled else "no pages"
+    err.print(f"touchline {what}; {pages}; stop with Ctrl-C", highlight=False)
