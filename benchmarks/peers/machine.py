@@ -39,7 +39,11 @@ class Meter:
 
     def peak(self) -> int:
         """Return the greatest resident memory, in bytes: the sum of each living process's own."""
-        return sum(_peak(pid) for pid in _tree(self._pid))
+        return sum(_memory(pid, "VmHWM") for pid in _tree(self._pid))
+
+    def resident(self) -> int:
+        """Return the resident memory now, in bytes."""
+        return sum(_memory(pid, "VmRSS") for pid in _tree(self._pid))
 
 
 def _tree(pid: int) -> Iterator[int]:
@@ -56,9 +60,9 @@ def _cpu_ticks(pid: int) -> int:
     return sum(map(int, fields[11:15]))
 
 
-def _peak(pid: int) -> int:
+def _memory(pid: int, measure: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{measure}:"):
             return int(line.split()[1]) * 1024
     return 0
 
