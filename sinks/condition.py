@@ -46,8 +46,7 @@ class Check:
         known = {field.name for field in fields(cls)}
         if unknown := parts.keys() - known:
             key = min(unknown)
-            if ":" in key:
-                raise ValueError(f"{key!r} is one word: write a space after the colon")
+            _check_spaced(key)
             raise ValueError(f"{key!r} is no comparison{or_rather(key, dict.fromkeys(known))}")
         for key, value in parts.items():
             fits = int | float if key in _NUMBERS else Scalar
@@ -83,6 +82,8 @@ class Condition:
     @classmethod
     def of(cls, *kinds: str, **where: Any) -> Self:
         """Write a condition as the playbook does: ``of("order_paid", amount_minor={...})``."""
+        for name in where:
+            _check_spaced(name)
         return cls(kinds, tuple((name, Check.parse(value)) for name, value in where.items()))
 
     def sql(self, params: Params) -> str:
@@ -92,6 +93,11 @@ class Condition:
             part for name, check in self.where for part in _checks(_Field.of(name), check, params)
         ]
         return " AND ".join(f"({part})" for part in (kinds, *checks))
+
+
+def _check_spaced(key: str) -> None:
+    if ":" in key:
+        raise ValueError(f"{key!r} is one word: write a space after the colon")
 
 
 def field_text(name: str) -> str:

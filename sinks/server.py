@@ -1,5 +1,6 @@
 """A ClickHouse server over its native protocol: the warehouse of a production system."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
@@ -17,6 +18,8 @@ from sinks.warehouse import (
     quoted,
 )
 
+# It writes each failure to connect with its traceback; what is raised says it in a line.
+logging.getLogger("clickhouse_driver.connection").setLevel(logging.CRITICAL)
 _Answer = TypeVar("_Answer")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 # What the driver raises, besides its own errors, for a value that its column cannot hold.

@@ -170,9 +170,17 @@ _TRANSIENT = {
 }
 
 
+_NOT_THERE = {60: "UNKNOWN_TABLE", 81: "UNKNOWN_DATABASE"}
+
+
 def error_of(code: int, message: str) -> WarehouseError:
     """Return the error for ClickHouse's ``code``: worth a retry, or not."""
     kind = WarehouseUnavailable if code in _TRANSIENT else WarehouseRefused
+    if code in _NOT_THERE:
+        message = (
+            "a table is missing: look at the warehouse's address, or run `touchline warehouse "
+            f"migrate` ({message})"
+        )
     return kind(f"ClickHouse error {code}: {message}")
 
 

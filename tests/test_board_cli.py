@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from click.testing import CliRunner
 
 from schemas.records import Fact, Touchpoint
 from sinks.migrations import migrate
+from sinks.retention import Cohort, Unit
 from sinks.tables import FACTS, TOUCHPOINTS
 from sinks.warehouse import open_warehouse
 from streams.cli import cli
+from streams.cli.ask_people import begun
 
 DAY = 86_400_000
 MARCH = 1_709_251_200_000  # 2024-03-01 in UTC
@@ -141,6 +144,30 @@ def test_a_funnel_is_drawn_into_a_file(run: Run, tmp_path: Path) -> None:
 def test_a_question_that_makes_no_sense(run: Run, words: tuple[str, ...], message: str) -> None:
     """It is refused with what would be right."""
     assert message in " ".join(run("funnel", *words, code=2).split())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("effect", "second-purchse"), "did you mean second-purchase"),
+        (("flow", "--machine", "aiplx", "--since", "2024-02-01", "--at", "2024-02-02"), "aipl?"),
+        (("flow", "--since", "2024-03-01", "--at", "2024-02-01"), "is not after --since"),
+        (("rfm", "--since", "2024-03-01", "--at", "2024-03-01"), "is not after --since"),
+        (("referrals", "--since", "2024-03-01", "--until", "2024-02-01"), "put the later last"),
+        (("retention", "--begins", "group_joined{community:spring}"), "a space after the colon"),
+    ],
+)
+def test_a_question_about_nothing(run: Run, words: tuple[str, ...], message: str) -> None:
+    """A name that nobody has, and a period without time, are refused instead of counted as 0."""
+    assert message in " ".join(run("ask", *words, code=2).split())
+
+
+@pytest.mark.parametrize(("unit", "periods"), [("month", 2), ("week", 5), ("day", 32)])
+def test_nobody_is_missed_in_a_period_that_has_not_begun(unit: Unit, periods: int) -> None:
+    """From 1 January (a Thursday) to 1 February there were so many periods, the last one new."""
+    start = date(2026, 1, 1) if unit != "week" else date(2025, 12, 29)
+    cohort = Cohort(start, 9, (9, *[0] * 40))
+    assert len(begun(cohort, unit, date(2026, 2, 1)).returned) == periods
 
 
 def test_every_question_has_an_answer(run: Run) -> None:

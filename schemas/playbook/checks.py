@@ -17,7 +17,7 @@ from schemas.playbook_errors import Place
 from schemas.segments import AIPL, CUSTOMER, ENGAGEMENT, SEGMENTS
 
 _SEGMENTS = {segment.name: segment for segment in SEGMENTS.values()}
-_BUILT_IN = ("aipl", "customer", "engagement", "tier")
+BUILT_IN = ("aipl", "customer", "engagement", "tier")
 
 
 def name_problems(spec: PlaybookSpec) -> Wrong:
@@ -120,7 +120,7 @@ def _tag_problems(place: Place, tag: TagSpec, spec: PlaybookSpec) -> Wrong:
 
 
 def _machine_problems(place: Place, machine: MachineSpec) -> Wrong:
-    if machine.name in _BUILT_IN:
+    if machine.name in BUILT_IN:
         yield (*place, "name"), f"{machine.name!r} is built in: choose another"
     states: dict[str, int] = {}
     for number, state in enumerate(machine.states):

@@ -16,7 +16,7 @@ from streams.cli.asking import (
     timezone_option,
 )
 from streams.cli.output import json_option, out, print_json, settings_options, show
-from streams.cli.question import asked_under, rules_of
+from streams.cli.question import asked_under, check_known, rules_of
 
 
 @click.command("attribution")
@@ -72,9 +72,11 @@ def ask_attribution(since: str | None, until: str | None, as_json: bool, **optio
 @json_option
 def ask_effect(sop: str, goal: Any, window: int, as_json: bool, **options: Any) -> None:
     """Show what an SOP brings against the people who are held out."""
-    settings, _, _ = asked_under(options)
+    settings, playbook, _ = asked_under(options)
     with opened(settings) as warehouse:
         answer = sop_effect(warehouse, sop, goal, window)
+    if not answer.treated.people + answer.held_out.people:
+        check_known("SOP", sop, [each.name for each in playbook.sops])
     if as_json:
         arms = {name: getattr(answer, name)._asdict() for name in ("treated", "held_out")}
         print_json(answer._asdict() | arms)

@@ -4,12 +4,13 @@ from typing import Any
 
 import click
 
+from schemas.playbook.checks import BUILT_IN
 from schemas.segments import SEGMENTS
 from sinks.flow import stage_flow
 from sinks.rfm_matrix import RfmCuts, rfm_matrix, rfm_movement
 from streams.cli.asking import instant, opened, table, timezone_option
 from streams.cli.output import json_option, print_json, settings_options, show
-from streams.cli.question import asked_under, rules_of
+from streams.cli.question import asked_under, check_known, rules_of
 
 DAY = 86_400_000
 
@@ -54,10 +55,13 @@ def ask_rfm(at: str, since: str | None, as_json: bool, **options: Any) -> None:
 @json_option
 def ask_flow(since: str, at: str, machine: str, as_json: bool, **options: Any) -> None:
     """Show who moved from which stage to which between two dates."""
-    settings, _, zone = asked_under(options)
+    settings, playbook, zone = asked_under(options)
     earlier, later = _ends(since, at, zone)
     with opened(settings) as warehouse:
         moved = stage_flow(warehouse, earlier or 0, later, machine=machine)
+    if not moved:
+        own = [each.name for each in playbook.stages.machines]
+        check_known("stage machine", machine, [*BUILT_IN, *own])
     if as_json:
         print_json([{"from": a, "to": b, "people": n} for (a, b), n in moved.items()])
     else:

@@ -1,12 +1,14 @@
 """``touchline ask`` about people: who comes back, who brings others, who takes part."""
 
+from datetime import date, datetime
 from typing import Any
 
 import click
 
+from schemas.timezones import load_zone
 from sinks.flow import participation
 from sinks.referrals import k_factor, referral_tree
-from sinks.retention import Retention, retention
+from sinks.retention import Cohort, Retention, Unit, retention
 from streams.cli.asking import CONDITION, opened, period, table, timezone_option
 from streams.cli.output import json_option, out, print_json, settings_options, show
 from streams.cli.question import asked_under
@@ -33,16 +35,27 @@ def ask_retention(as_json: bool, **options: Any) -> None:
     settings, _, zone = asked_under(options)
     with opened(settings) as warehouse:
         cohorts = retention(warehouse, Retention(**options, timezone=zone))
+    today = datetime.now(load_zone(zone)).date()
+    cohorts = [begun(cohort, options["unit"], today) for cohort in cohorts]
     if as_json:
         print_json([each._asdict() | {"start": str(each.start)} for each in cohorts])
         return
-    periods = len(cohorts[0].returned) if cohorts else 0
-    rows = [
-        (str(each.start), each.people, *(f"{n / each.people:.0%}" for n in each.returned))
-        for each in cohorts
-    ]
+    periods = max((len(each.returned) for each in cohorts), default=0)
+    rows = []
+    for each in cohorts:
+        shares = [f"{n / each.people:.0%}" for n in each.returned]
+        rows.append((str(each.start), each.people, *shares, *[""] * (periods - len(shares))))
     names = ("began", "people", *(str(k) for k in range(periods)))
     show(table(f"retention by {options['unit']}", names, rows))
+
+
+def begun(cohort: Cohort, unit: Unit, today: date) -> Cohort:
+    """Return a cohort without the periods that have not begun: nobody can have come back yet."""
+    start = cohort.start
+    months = (today.year - start.year) * 12 + today.month - start.month
+    days = (today - start).days
+    last = {"day": days, "week": days // 7, "month": months}[unit]
+    return cohort._replace(returned=cohort.returned[: last + 1])
 
 
 @click.command("referrals")
