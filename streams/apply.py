@@ -175,13 +175,14 @@ class BatchApplier:
         new = [record.offset for record in records if record.offset > before.offset]
         offset = max(last.offset, before.offset)
         ceiling = self._settings.dead_letter_ceiling
+        why = {letter.offset: f"{letter.reason} ({letter.detail})" for letter in dead}
         return Ledger(
             offset=offset,
             dead=before.dead + len(dead),
             clock=shard.partition.clock,
             broker_time=last.timestamp_type == BROKER_TIME,
             counted=shard.counted,
-            poison=watch(before.poison, new, {letter.offset for letter in dead}, ceiling),
+            poison=watch(before.poison, new, why, ceiling),
             duplicates=counts.duplicates,
             late=counts.late,
             holes=before.holes + offset - before.offset - len(new),

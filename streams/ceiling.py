@@ -6,7 +6,7 @@ than the allowed share are dead letters. The batch that brings it there leaves n
 the ledger remembers the window, so that a worker that is started again stops at the same record.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 WINDOW = 1000
 _MASK = (1 << WINDOW) - 1
@@ -16,13 +16,14 @@ class TooManyDeadLetters(RuntimeError):  # noqa: N818 - says what is so, like Br
     """More records are bad than a fault of the data explains. Nothing of this batch is kept."""
 
 
-def watch(poison: bytes, offsets: Sequence[int], dead: Collection[int], ceiling: float) -> bytes:
+def watch(poison: bytes, offsets: Sequence[int], dead: Mapping[int, str], ceiling: float) -> bytes:
     """Return the window after these records.
 
     Args:
         poison: The window before: one bit for each record, the newest last, 1 for a dead letter.
         offsets: The records, in their order.
-        dead: Those of them that are dead letters.
+        dead: Those of them that are dead letters, and why. No topic has the letters of this batch
+            if it stops the line, so that the error has to say it.
         ceiling: The share of the window that may be dead; at 1 nothing stops.
 
     Raises:
@@ -37,7 +38,7 @@ def watch(poison: bytes, offsets: Sequence[int], dead: Collection[int], ceiling:
         if bad and window.bit_count() > ceiling * WINDOW:
             raise TooManyDeadLetters(
                 f"at offset {offset}: {window.bit_count()} of the last {WINDOW} records are dead "
-                "letters. See why in dead-letters; mend the publisher, the registry or this "
+                f"letters, this one by {dead[offset]}. Mend the publisher, the registry or this "
                 "worker's version, and start again. To set them aside all the same, start once "
                 "with TOUCHLINE_DEAD_LETTER_CEILING=1, and redrive them later"
             )

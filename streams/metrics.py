@@ -1,7 +1,8 @@
 """Every metric that a worker or a sink gives to Prometheus, typed and explained in one place.
 
 Names follow ``touchline_<what>_<unit>``; counters end in ``_total``. What the profiles already
-know (the account of each partition) is read from them at each scrape, not counted twice.
+know (the account of each partition) is read from them at each scrape, not counted twice. Start,
+memory and CPU of the process come with Prometheus' own names, ``process_<what>_<unit>``.
 """
 
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -77,6 +78,7 @@ class WorkerMetrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
         self.last_progress = time.monotonic()
         self.actions_sent = 0
         self.facts_sent = 0
@@ -194,6 +196,7 @@ class SinkMetrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
         self.rows = Counter("touchline_sink_rows", "Rows durable.", ["table"], registry=registry)
         self.lag = Gauge(
             "touchline_sink_lag_records",

@@ -251,7 +251,7 @@ def test_the_ceiling_holds_for_every_window_however_the_log_is_cut(
     for start in range(0, len(bad), size):
         offsets = range(start, min(start + size, len(bad)))
         try:
-            window = watch(window, offsets, {i for i in offsets if bad[i]}, ceiling)
+            window = watch(window, offsets, {i: "" for i in offsets if bad[i]}, ceiling)
         except TooManyDeadLetters as error:
             found = int(str(error).split()[2].rstrip(":"))
             break
