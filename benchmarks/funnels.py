@@ -177,7 +177,7 @@ def insert_rate(warehouse: Warehouse, rows: int = 1_000_000) -> None:
         )
         for i in range(rows)
     ]  # fmt: skip
-    for batch in (250_000, 50_000, 250_000, 50_000):
+    for batch in (250_000, 100_000, 50_000, 250_000, 100_000, 50_000):
         warehouse.execute("TRUNCATE TABLE touchpoints")
         made, worked, stored = 0.0, 0.0, []
         for first in range(0, rows, batch):
