@@ -24,6 +24,7 @@ from processors.partition import Partition
 from processors.playbook import compile_playbook
 from schemas.playbook import PlaybookSpec
 from schemas.records import Progress, Touchpoint
+from schemas.rules import END_OF_TIME
 from sinks.funnel import run_funnel
 from sinks.funnel_live import LiveFunnel, find_live, live_trend, run_live
 from sinks.funnel_spec import Funnel
@@ -97,13 +98,17 @@ def copy(warehouse: Warehouse, source: str, **changed: str) -> None:
 
 
 def move(warehouse: Warehouse) -> None:
-    """Store anew, unmerged, what 3 % of the people did in the last ten days, and their best."""
+    """Store anew, unmerged, what 3 % of the people did in the last ten days.
+
+    Besides the days themselves that is the days that these overtook, and the best of all.
+    """
     warehouse.execute("SYSTEM STOP MERGES funnel_progress")
-    since = (START + 80 * DAY) // 1000
+    since = f"fromUnixTimestamp({(START + 80 * DAY) // 1000})"
+    never = f"fromUnixTimestamp({END_OF_TIME // 1000})"
     copy(
         warehouse,
         "(SELECT * FROM funnel_progress WHERE user_id != '' AND person % 100 < 3 "
-        f"AND (best OR day >= fromUnixTimestamp({since})))",
+        f"AND (best OR day >= {since} OR until >= {since} AND until < {never}))",
         version="version + 1",
     )
 

@@ -67,7 +67,7 @@ def _journeys(playbook: Playbook) -> int:
 
 def _walk(funnel: Funnel) -> int:
     day = (1 + len(funnel.steps)) * _NUMBER + 4
-    days = 1 if funnel.first else EVENTS_AT_MOST + 1
+    days = 1 if funnel.first else EVENTS_AT_MOST + len(funnel.steps)
     return _NAME + 5 * _NUMBER + EVENTS_AT_MOST * (3 * _NUMBER + 1) + days * day
 
 

@@ -5,6 +5,9 @@ of all days. An event can only change the days of the entries whose window it li
 worked out again from the marks, as far back as an event that is not late can reach. What is older
 is settled. Where the memory is too short to be sure (a backfill of long ago, more marks than are
 kept), the walk says so, and whoever asks has to look at the events themselves.
+
+With each day goes its *span*: the last earlier day whose attempt came farther, and the next later
+day whose attempt came as far. By it whoever asks about a period knows a person's best day.
 """
 
 from bisect import bisect_left
@@ -14,6 +17,7 @@ from processors.draft import Draft
 from processors.funnels import LONGEST_DAY, Funnel, Mark
 from schemas.profile import Walk
 from schemas.records import Progress, Touchpoint
+from schemas.rules import END_OF_TIME
 
 EVENTS_AT_MOST = 128
 """Events that a walk keeps; of more the oldest go."""
@@ -21,6 +25,9 @@ _TIE_BITS = 32
 _BEFORE_ALL = Walk()
 
 Days = dict[int, tuple[int, ...]]
+Ordered = tuple[tuple[int, tuple[int, ...]], ...]
+Span = tuple[int, int]
+_ALWAYS = (-1, END_OF_TIME)
 
 
 def walk_on(draft: Draft, touchpoint: Touchpoint) -> None:
@@ -60,8 +67,9 @@ def _walk(draft: Draft, funnel: Funnel, mark: Mark) -> None:
     if found:
         now = {day: times for day, times in (known | found).items() if times}
         best = _best_of(known, now, found, best)
-        _announce(draft, funnel, known, now, (walk.best, best), found)
         days = tuple(sorted(now.items()))
+        _say_days(draft, funnel, walk.days, days, found)
+        _announce(draft, funnel, known, now, (walk.best, best), found)
     kept = Walk(walk.floor, walk.sealed, entered, best, marks, days)
     profile.walks = {**profile.walks, funnel.definition: _trimmed(funnel, kept, draft.at)}
 
@@ -75,16 +83,27 @@ def _enter_again(draft: Draft, funnel: Funnel, walk: Walk, mark: Mark) -> None:
     day, _ = funnel.calendar.day(at)
     last, times = days[-1] if days else (-1, ())
     if last != day or len(times) == 1:
+        after = _farther(days)
+        if last != day and len(times) == 1:
+            _say(draft, funnel, last, times, span=(after, day))
         days = (*(days[:-1] if last == day else days), (day, (at,)))
         # The best day is the last one, unless another has come farther than an entry.
         if best is None or (best == last and len(times) == 1):
             best = day
             _say(draft, funnel, 0, (at,), best=True)
-        _say(draft, funnel, day, (at,))
+        _say(draft, funnel, day, (at,), span=(after, END_OF_TIME))
     entered = at if walk.entered is None else walk.entered
     kept = Walk(walk.floor, walk.sealed, entered, best, (*walk.marks, mark), days)
     walks = draft.profile.walks
     draft.profile.walks = {**walks, funnel.definition: _trimmed(funnel, kept, draft.at)}
+
+
+def _farther(days: Ordered) -> int:
+    """Return the last day that came farther than an entry."""
+    for day, times in reversed(days):
+        if len(times) > 1:
+            return day
+    return -1
 
 
 def _repeats(marks: tuple[Mark, ...], place: int, mark: Mark) -> bool:
@@ -189,6 +208,41 @@ def _best_of(known: Days, now: Days, found: Days, before: int | None) -> int | N
     return max(some, key=lambda day: _rank(now[day]), default=None)
 
 
+def _spans(days: Ordered) -> dict[int, Span]:
+    """Return of each day the last one before that came farther, and the next that came as far."""
+    spans: dict[int, Span] = {}
+    standing: list[tuple[int, int]] = []  # days that no later one came as far as, farthest first
+    for day, times in days:
+        reached = len(times)
+        while standing and standing[-1][1] <= reached:
+            before, _ = standing.pop()
+            spans[before] = (spans[before][0], day)
+        spans[day] = (standing[-1][0] if standing else -1, END_OF_TIME)
+        standing.append((day, reached))
+    return spans
+
+
+def _standing(days: Ordered) -> Ordered:
+    """Return the days that no later one came as far as: only they still matter to later days."""
+    kept: list[tuple[int, tuple[int, ...]]] = []
+    farthest = 0
+    for each in reversed(days):
+        if len(each[1]) > farthest:
+            kept.append(each)
+            farthest = len(each[1])
+    return tuple(reversed(kept))
+
+
+def _say_days(draft: Draft, funnel: Funnel, before: Ordered, days: Ordered, found: Days) -> None:
+    """Say every day whose answer is another one, or its span."""
+    known, spans = _spans(before), _spans(days)
+    for day, times in found.items():
+        _say(draft, funnel, day, times, span=spans.get(day, _ALWAYS))
+    for day, times in days:
+        if day not in found and spans[day] != known[day]:
+            _say(draft, funnel, day, times, span=spans[day])
+
+
 def _announce(
     draft: Draft,
     funnel: Funnel,
@@ -197,10 +251,8 @@ def _announce(
     bests: tuple[int | None, int | None],
     found: Days,
 ) -> None:
-    """State every day whose answer is another one, and the step that was newly reached."""
+    """State the best of all days if it is another one, and the step that was newly reached."""
     before, best = bests
-    for day, times in found.items():
-        _say(draft, funnel, day, times)
     if before != best or best in found:
         _say(draft, funnel, 0, () if best is None else now[best], best=True)
     grown = [times for day, times in found.items() if len(times) > len(known.get(day, ()))]
@@ -232,6 +284,7 @@ def _say(
     *,
     exact: bool = True,
     best: bool = False,
+    span: Span = _ALWAYS,
 ) -> None:
     profile = draft.profile
     draft.progress.append(
@@ -245,6 +298,7 @@ def _say(
             best,
             exact,
             profile.applied,
+            *span,
         )
     )
 
@@ -264,9 +318,8 @@ def _trimmed(funnel: Funnel, walk: Walk, now: int) -> Walk:
         floor = max(floor, marks[-EVENTS_AT_MOST * 3 // 4 - 1][0] + 1)
     if (floor, sealed) == (walk.floor, walk.sealed):
         return walk
-    days = walk.days[bisect_left(walk.days, (floor,)) :]
-    settled = max(walk.days[: -len(days) or None], key=lambda day: _rank(day[1]), default=None)
-    days = days if settled is None else (settled, *days)
+    settled = bisect_left(walk.days, (floor,))
+    days = (*_standing(walk.days[:settled]), *walk.days[settled:])
     return Walk(floor, sealed, walk.entered, walk.best, marks[bisect_left(marks, (floor,)) :], days)
 
 

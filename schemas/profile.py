@@ -140,7 +140,7 @@ class Walk(msgspec.Struct, frozen=True, array_like=True, gc=False):
         best: The day of entry with the best attempt.
         marks: Time, conditions met and part of the id's hash of the events, in order.
         days: By begin of the day of entry, the times of its best attempt's steps, sorted; of the
-            days before the floor the best one only.
+            days before the floor those that no later one of them came as far as.
     """
 
     floor: int = 0

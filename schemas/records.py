@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from schemas.rules import END_OF_TIME
+
 NOT_TOUCHES = ("action_reported", "attribute_set")
 """Kinds that systems write about a person; the others are touches between person and company."""
 
@@ -117,6 +119,9 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     """How far a person has come in a funnel, by day of entry (``avro/funnel_progressed.avsc``).
 
     The ``best`` of all days has a record of its own, whose ``day`` is 0.
+    A day's attempt is the best of each period that holds the day, begins after ``after`` and ends
+    by ``until``: ``after`` is the last earlier day whose attempt came farther, -1 if there is none,
+    and ``until`` the next later day whose attempt came as far, ``END_OF_TIME`` if there is none.
     Where it is not ``exact`` it says only that the person's events of this day, and of the days a
     window before it, have to be looked at. Without a person it says from where on the funnel was
     followed in its partition: ``version`` is the offset of the first touch.
@@ -131,6 +136,8 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     best: bool
     exact: bool
     version: int
+    after: int = -1
+    until: int = END_OF_TIME
 
     @property
     def key(self) -> str:

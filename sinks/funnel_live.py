@@ -11,6 +11,7 @@ the funnel. If too many people are unsure, nothing is answered here.
 from dataclasses import dataclass
 from datetime import date
 
+from schemas.rules import END_OF_TIME
 from sinks.funnel import FellOut, FunnelResult, result_of
 from sinks.funnel_events import WIDE
 from sinks.funnel_paths import paths
@@ -22,7 +23,6 @@ UNSURE_AT_MOST = 10_000
 """People whose raw touches are looked at; with more, all people's are."""
 _DAY = 86_400_000
 _AT = "toUnixTimestamp64Milli"
-_TIME_BITS = 42  # of a time, as in funnels over raw touches
 
 
 @dataclass(frozen=True)
@@ -62,32 +62,31 @@ def find_live(
     Raises:
         sinks.warehouse.WarehouseError: a query failed, or went over its limits.
     """
+    followed: dict[int, int] = {}
+    stored: dict[int, tuple[int, int]] = {}
+    unsure: set[int] = set()
+    moved_at = came_at = 0
     params = Params()
-    rows = f"""
-        SELECT partition, max(version) FROM funnel_progress
-        WHERE definition = {params.text(funnel.definition)}
-          AND exact AND NOT best AND day = fromUnixTimestamp64Milli(0)
-          AND person = cityHash64('') AND user_id = ''
-        GROUP BY partition"""
-    followed: dict[int, int] = dict(ask(warehouse, rows, params, limits))
+    for told, key, first, last, at in ask(warehouse, _known(funnel, params), params, limits):
+        match told:
+            case "rows":
+                if last:
+                    followed[key] = first
+                moved_at = max(moved_at, at)
+            case "touches":
+                stored[key] = first, last
+                came_at = max(came_at, at)
+            case "unsure":
+                unsure.add(key)
     if not followed:
         return NotLive("the worker does not follow it")
-    stored = f"""
-        SELECT partition, min(offset), max(offset), {_AT}(max(appended_at))
-        FROM touchpoints GROUP BY partition"""
-    before = {}
-    came_at = 0
-    for partition, first, last, at in ask(warehouse, stored, Params(), limits):
-        start = followed.get(partition, last + 1)
-        came_at = max(came_at, at)
-        if first < start:
-            before[partition] = start
-    unsure = _said_unsure(warehouse, funnel, limits) | _met_before(
-        warehouse, funnel, before, limits
-    )
+    # Of a partition that is not followed, all that is there came before.
+    starts = {number: followed.get(number, last + 1) for number, (_, last) in stored.items()}
+    before = {number: start for number, start in starts.items() if stored[number][0] < start}
+    unsure |= _met_before(warehouse, funnel, before, limits)
     if len(unsure) > UNSURE_AT_MOST:
         return NotLive("too many people have touches from before the worker followed it")
-    return LiveFunnel(funnel, tuple(sorted(unsure)), _moved_at(warehouse, funnel, limits), came_at)
+    return LiveFunnel(funnel, tuple(sorted(unsure)), moved_at, came_at)
 
 
 def run_live(
@@ -152,56 +151,62 @@ def _attempts(live: LiveFunnel, params: Params, *, named: bool = False) -> str:
 
 def _kept(live: LiveFunnel, params: Params, *, named: bool) -> str:
     """Return the SQL of the attempts that rows tell."""
-    funnel, person = live.funnel, "user_id" if named else "person"
-    columns = f"reached, took, {_AT}(times[1]) AS entered, {_AT}(times[-1]) AS last"
-    wanted = f"definition = {params.text(funnel.definition)} AND exact AND reached > 0"
+    funnel = live.funnel
+    wanted = ["exact", "reached > 0"]
     if live.unsure:
-        wanted += f" AND funnel_progress.person NOT IN {params.hashes(live.unsure)}"
+        wanted.append(f"funnel_progress.person NOT IN {params.hashes(live.unsure)}")
     if funnel.since is None and funnel.until is None:
-        # Of all days the worker writes each person's best.
-        return f"""
-            SELECT {person} AS person, {columns} FROM funnel_progress FINAL
-            WHERE {wanted} AND best"""
-    # The farthest attempt, of those the latest: one number is compared far faster than a tuple.
-    rank = f"bitShiftLeft(toUInt64(reached), {_TIME_BITS}) + toUInt64({_AT}(times[1]))"
+        wanted.append("best")  # of all days the worker writes each person's best
+    else:
+        since, until = max(funnel.since or 0, 0), min(funnel.until or END_OF_TIME, END_OF_TIME)
+        wanted += ["NOT best", *_days(funnel, params)]
+        # Of a person's days in the period that is one: no other one came farther, or as far later.
+        wanted.append(f"until >= {_time(params.whole(until))}")
+        wanted.append(f"after < {_time(params.whole(since))}")
     return f"""
-        SELECT {person} AS person, toUInt8(bitShiftRight(best, {_TIME_BITS})) AS reached, took,
-            toInt64(bitAnd(best, {2**_TIME_BITS - 1})) AS entered, last
-        FROM
-        (
-            SELECT {person}, max(rank) AS best, argMax(took, rank) AS took,
-                argMax(last, rank) AS last
-            FROM
-            (
-                SELECT funnel_progress.{person}, {columns}, {rank} AS rank
-                FROM funnel_progress FINAL
-                WHERE {wanted} AND NOT best AND {_days(funnel, params)}
-            )
-            GROUP BY {person}
-        )"""
+        SELECT {"user_id" if named else "person"} AS person, reached, took,
+            {_AT}(funnel_progress.entered) AS entered, {_AT}(times[-1]) AS last
+        FROM funnel_progress FINAL
+        WHERE definition = {params.text(funnel.definition)} AND {" AND ".join(wanted)}"""
 
 
-def _days(funnel: Funnel, params: Params) -> str:
+def _days(funnel: Funnel, params: Params) -> list[str]:
+    """Return the SQL of whether a row's day is in the period."""
     parts = []
     if funnel.since is not None:
-        parts.append(f"{_AT}(day) >= {params.whole(funnel.since)}")
+        parts.append(f"day >= {_time(params.whole(funnel.since))}")
     if funnel.until is not None:
-        parts.append(f"{_AT}(day) < {params.whole(funnel.until)}")
-    return " AND ".join(parts)
+        parts.append(f"day < {_time(params.whole(funnel.until))}")
+    return parts
 
 
-def _said_unsure(warehouse: Warehouse, funnel: Funnel, limits: Limits | None) -> set[int]:
-    """Return the people of whom the worker was not sure on days that concern the period."""
-    params = Params()
+def _time(milliseconds: str) -> str:
+    return f"fromUnixTimestamp64Milli({milliseconds}, 'UTC')"
+
+
+def _known(funnel: Funnel, params: Params) -> str:
+    """Return the SQL of all that tells whether rows can answer: one question instead of four."""
+    definition = params.text(funnel.definition)
     reach = funnel.window_ms + 3 * _DAY  # from the day said back to the first that it concerns
     until = None if funnel.until is None else funnel.until + reach
     period = _days(funnel.between(funnel.since, until), params)
-    sql = f"""
-        SELECT DISTINCT person FROM funnel_progress
-        WHERE definition = {params.text(funnel.definition)} AND NOT exact
-          {f"AND {period}" if period else ""}
-        LIMIT {UNSURE_AT_MOST + 1}"""
-    return {person for (person,) in ask(warehouse, sql, params, limits)}
+    doubts = " AND ".join([f"definition = {definition}", "NOT exact", *period])
+    # By partition: from which offset on the worker followed it (a row without a person says so),
+    # and when a row was last appended; which offsets are there. And of whom it was not sure.
+    return f"""
+        SELECT * FROM
+        (
+            SELECT 'rows', toUInt64(partition), maxIf(version, person = cityHash64('')),
+                countIf(person = cityHash64('')), {_AT}(max(appended_at))
+            FROM funnel_progress WHERE definition = {definition} GROUP BY partition
+            UNION ALL
+            SELECT 'touches', toUInt64(partition), min(offset), max(offset),
+                {_AT}(max(appended_at))
+            FROM touchpoints GROUP BY partition
+            UNION ALL
+            SELECT DISTINCT 'unsure', person, toUInt64(0), toUInt64(0), toInt64(0)
+            FROM funnel_progress WHERE {doubts} LIMIT {UNSURE_AT_MOST + 1}
+        )"""
 
 
 def _met_before(
@@ -225,12 +230,3 @@ def _met_before(
         SELECT DISTINCT cityHash64(user_id) FROM touchpoints WHERE {" AND ".join(wanted)}
         LIMIT {UNSURE_AT_MOST + 1}"""
     return {person for (person,) in ask(warehouse, sql, params, limits)}
-
-
-def _moved_at(warehouse: Warehouse, funnel: Funnel, limits: Limits | None) -> int:
-    params = Params()
-    sql = f"""
-        SELECT {_AT}(max(appended_at)) FROM funnel_progress
-        WHERE definition = {params.text(funnel.definition)}"""
-    ((at,),) = ask(warehouse, sql, params, limits)
-    return int(at)

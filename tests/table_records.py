@@ -70,5 +70,17 @@ AGGREGATE = Aggregate(
     orders=[-1, -1],
     revenue_minor=[-(2**40), -(2**40)],
 )
-PROGRESS = Progress("trial", "d1", "u1", AT, 2, [AT + 1, AT + 2], best=True, exact=True, version=7)
+PROGRESS = Progress(
+    "trial",
+    "d1",
+    "u1",
+    AT,
+    2,
+    [AT + 1, AT + 2],
+    best=True,
+    exact=True,
+    version=7,
+    after=AT - 3,
+    until=AT + 4,
+)
 DEAD_LETTER = DeadLetter("touchpoints", 1, 5, AT, "truncated", "it ends early", None, b"\x00\xff")

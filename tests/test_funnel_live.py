@@ -105,7 +105,12 @@ def _periods(funnel: Funnel) -> list[Funnel]:
     day = 24 * HOUR
     midnight = START - 3 * HOUR
     sunday = midnight + 3 * day - HOUR  # the clocks went forward
-    periods = [(None, None), (midnight + day, None), (sunday, sunday + 5 * day)]
+    periods = [
+        (None, None),
+        (None, sunday + day),
+        (midnight + day, None),
+        (sunday, sunday + 5 * day),
+    ]
     return [funnel.between(*period) for period in periods]
 
 

@@ -1,11 +1,12 @@
 """What the fold keeps of a person's way through funnels: enough, bounded, and only where due."""
 
 from dataclasses import replace
+from itertools import combinations
 from random import Random
 
 import pytest
 from funnel_oracle import Event, path
-from funnel_worlds import FUNNELS, HOUR, START, playbook
+from funnel_worlds import FUNNELS, HOUR, LATENESS, START, playbook
 from test_funnel_live import RULES
 
 from processors.bounds import profile_bound
@@ -15,6 +16,7 @@ from processors.walks import EVENTS_AT_MOST
 from schemas.playbook import PlaybookSpec
 from schemas.profile import Profile, encode
 from schemas.records import Touchpoint
+from schemas.rules import END_OF_TIME
 
 DAY = 24 * HOUR
 MONTHS = [{**FUNNELS[0], "name": "months", "window": "60d"}]
@@ -88,6 +90,46 @@ def test_each_day_has_the_best_attempt_of_its_entries(number: int) -> None:
         for best, since, until in {*days, (True, 0, 10**15)}:
             found = path(events, replace(rules, since=since, until=until))
             assert told.get((best, since), ()) == tuple(each.at for each in found)
+
+
+@pytest.mark.parametrize("number", range(len(FUNNELS)))
+def test_of_the_days_of_any_period_one_tells_that_it_is_the_best(number: int) -> None:
+    """However late events come, over more days than are remembered: as plain Python says."""
+    random, spec = Random(number), playbook([FUNNELS[number]])  # noqa: S311 - test data
+    compiled, rules = compile_playbook(spec), list(RULES.values())[number]
+    periods = 0
+    for _ in range(60):
+        events = history(random)
+        partition = Partition(compiled, {})
+        arrivals = [(record_of(each), each.at + delay) for delay, each in events]
+        told = partition.apply(arrivals).progress.values()
+        assert all(row.exact for row in told)
+        rows = [row for row in told if row.reached and not row.best]
+        days = sorted({compiled.calendar.day(each.at)[0] for _, each in events})
+        for since, until in random.choices([*combinations([*days, END_OF_TIME], 2)], k=12):
+            best = [
+                tuple(row.times)
+                for row in rows
+                if since <= row.day < until and row.after < since and until <= row.until
+            ]
+            known = sorted(each for _, each in events)
+            found = path(known, replace(rules, since=since, until=until))
+            assert best == [tuple(each.at for each in found)] * bool(found)
+            periods += len(best)
+    assert periods > 100, "the case tests too little"
+
+
+def history(random: Random) -> list[tuple[int, Event]]:
+    """Return events over weeks in the order of their arrival, with the delay of each."""
+    at, events = START, []
+    for n in range(13):
+        at += random.choice((0, 1, 3, 8, 20, 60, 100)) * HOUR
+        kind = random.choice(("page_viewed", "friend_added", "order_paid", "group_left"))
+        amount, page = random.choice((50, 150)), random.choice("xy")
+        delay = random.choice((0, 0, 2, LATENESS)) * HOUR
+        events.append((delay, Event(at, 0, 0, f"e{n}", kind, "", amount, page)))
+    events.sort(key=lambda each: each[0] + each[1].at)
+    return [(delay, each._replace(offset=n)) for n, (delay, each) in enumerate(events)]
 
 
 def record_of(event: Event) -> Touchpoint:

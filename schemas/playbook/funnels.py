@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from schemas.playbook.base import Duration, Name, Spec, Title
 from schemas.playbook.conditions import PastSpec
 
+_KEPT = 2
+"""How progress is kept: with another number all of it begins anew."""
+
 
 class FunnelStepSpec(PastSpec):
     """One step of a funnel: an event of these kinds whose fields pass the checks."""
@@ -61,6 +64,7 @@ class FunnelSpec(Spec):
             [condition_key(step) for step in self.steps],
             [[condition_key(each), *self.between(each)] for each in self.exclusions],
             [self.window, self.entry, timezone, lateness],
+            _KEPT,
         ]
         return blake2b(json.dumps(counted).encode(), digest_size=8).hexdigest()
 
