@@ -17,7 +17,7 @@ from sinks.condition import Condition
 from sinks.warehouse import Warehouse, open_warehouse
 from streams.settings import Settings
 
-BAR = 24  # characters
+BAR = 12  # characters
 _CONDITION = re.compile(r"(?:(?P<name>[^={]+)=)?(?P<kinds>[a-z_,]+)(?P<where>\{.*\})?", re.DOTALL)
 _Read = TypeVar("_Read")
 

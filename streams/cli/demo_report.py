@@ -8,7 +8,7 @@ from rich.table import Table
 
 from schemas.segments import SEGMENTS
 from streams.cli.funnel_tables import funnel_table
-from streams.cli.output import out
+from streams.cli.output import out, show
 from streams.cli.pages import read_json, read_lines
 
 FUNNEL = "repeat-purchase"
@@ -71,14 +71,15 @@ def print_report(figures: dict[str, Any]) -> None:
         *(f"         {count:>7,} {table}" for table, count in figures["rows"].items()),
         "",
     )
-    out.print(_segment_table(figures["segments"]), _customer_table(figures))
+    show(_segment_table(figures["segments"]))
+    show(_customer_table(figures))
     _say(
         f"\n[bold]{figures['actions']:,} actions requested[/] on actions.message: a reminder to "
         "each customer without a second order 30 days after the first. Each has an id that never "
         "changes, and its cause.\n",
     )
-    out.print(funnel_table(figures["funnel"]))
-    out.print(_letter_table(figures["dead_letters"]))
+    show(funnel_table(figures["funnel"]))
+    show(_letter_table(figures["dead_letters"]))
     _say(
         "\n[bold]Next[/]  touchline demo --keep            leave it running, with the URLs to ask",
         "      touchline simulate --help        a playbook against a file, without Kafka",

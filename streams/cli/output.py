@@ -13,9 +13,8 @@ import click
 from kafka.errors import KafkaError
 from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from schemas.playbook_errors import PlaybookError
 from schemas.registry import RegistryUnavailable
@@ -83,27 +82,33 @@ def print_json(value: Any) -> None:
 
 
 def show(drawn: Table) -> None:
-    """Print a table whole: where the terminal is too narrow for it, without lines.
+    """Print a table whole: texts are broken between words where the terminal is too narrow.
 
-    Texts are broken between words then; where that does not do, the rows go on beyond the edge,
-    for no figure is ever cut.
+    Where that does not do, it is printed without lines, and then its rows go on beyond the edge:
+    no figure is ever cut.
     """
-    if Measurement.get(out, out.options.update(max_width=sys.maxsize), drawn).maximum > out.width:
-        drawn.box, drawn.padding = None, (0, 1, 0, 0)
-        _fit(drawn, out.width)
-    out.print(drawn, crop=False)
-
-
-def _fit(drawn: Table, width: int) -> None:
-    """Give each column its longest word, and what is left to those that want more, in turn."""
     texts = [[str(each.header), *map(str, each.cells)] for each in drawn.columns]
-    words = [max(map(cell_len, " ".join(each).split()), default=1) for each in texts]
-    left = width - sum(words) - len(words)
-    for column, said, least in zip(drawn.columns, texts, words, strict=True):
-        more = max(0, min(left, max(map(cell_len, said)) - least))
-        column.width = least + more
+    least = [max(map(cell_len, _unbroken(column))) for column in drawn.columns]
+    frame = 3 * len(least) + 1
+    if sum(least) + frame > out.width:
+        drawn.box, drawn.padding, frame = None, (0, 1, 0, 0), len(least)
+    left = max(0, out.width - frame - sum(least))
+    drawn.width = sum(least) + frame if not left else None
+    for column, said, needed in zip(drawn.columns, texts, least, strict=True):
+        more = min(left, max(map(cell_len, said)) - needed)
+        column.width = needed + more
         left -= more
-    drawn.width = max(width, sum(words) + len(words))
+    out.print(drawn, width=max(out.width, drawn.width or 0), crop=False)
+
+
+def _unbroken(column: Column) -> list[str]:
+    """Return what must stay in one piece: words, and all that stands right, for it is a figure."""
+    cells = list(map(str, column.cells))
+    return [
+        *str(column.header).split(),
+        *(cells if column.justify == "right" else " ".join(cells).split()),
+        "",
+    ]
 
 
 def fail(error: BaseException) -> int:
