@@ -11,7 +11,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
 from kafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
-from schemas.topics import Topic
+from schemas.topics import Topic, load_topics
 
 # Whose time a record of ``touchpoints`` carries: the broker's, or that of the event itself.
 Timestamps = Literal["log", "event"]
@@ -143,6 +143,21 @@ def require_topics(bootstrap: str, topics: Iterable[Topic], *, prefix: str = "")
     ]
     if wrong:
         raise TopicsError("\n".join(wrong))
+
+
+def refuse_added(touchpoints: str, found: int) -> None:
+    """Refuse to go on when the topic of touchpoints has more partitions than were declared.
+
+    Raises:
+        TopicsError: it has; going on would give people second profiles.
+    """
+    declared = load_topics()["touchpoints"].partitions
+    if found > declared:
+        raise TopicsError(
+            f"{touchpoints} has {found} partitions now, and {declared} are declared: people are in "
+            'others than their profiles. Stop the publishers, and see "Partitions were added" in '
+            "docs/operations.md"
+        )
 
 
 def await_listener(bootstrap: str) -> None:

@@ -7,6 +7,7 @@ from faust.types import TP
 
 from processors.playbook import compile_playbook
 from schemas.playbook import find_playbook
+from streams.admin import refuse_added
 from streams.apply import BatchApplier
 from streams.clock import add_clock
 from streams.collecting import Collector
@@ -50,6 +51,7 @@ def build_app(settings: Settings) -> App:
     async def restore(assignment: set[TP]) -> dict[TP, int]:
         started = time.monotonic()
         wanted = {tp.partition for tp in assignment if tp.topic == source}
+        refuse_added(source, max(wanted, default=-1) + 1)
         await standby.keep_only({tp.partition for tp in app.assignor.assigned_standbys()} - wanted)
         await delivery.take(wanted)
         shards = await restore_shards(settings, playbook, wanted, applier.shards, stores)

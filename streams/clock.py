@@ -4,6 +4,7 @@ import time
 
 from faust.types import TP
 
+from streams.admin import refuse_added
 from streams.apply import BatchApplier
 from streams.collecting import Collector
 from streams.faust_app import App
@@ -42,6 +43,7 @@ def add_clock(
         if not app.tables.recovery.completed.is_set():
             return
         try:
+            refuse_added(source, await app.consumer.partitions(source))
             shards = {TP(source, p): shard for p, shard in applier.shards.items()}
             reach = await app.consumer.reach(set(shards))
             committed = await app.consumer.committed(set(reach))

@@ -15,6 +15,8 @@ from streams.faust_transport import Consumer, Transport, assert_versions
 from streams.settings import Settings
 
 FETCH_BYTES = 4 * 1024 * 1024
+METADATA_MS = 60_000
+"""How long a partition that somebody adds goes unseen."""
 # More than a worker has partitions: one batch of each is in hand at most. Were it full, Faust
 # would stop fetching for a second.
 BUFFERED_BATCHES = 10_000
@@ -100,6 +102,7 @@ def new_app(settings: Settings, group: str, hooks: Hooks, standbys: int = 0) -> 
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.instance or None,
         consumer_max_fetch_size=FETCH_BYTES,
+        consumer_metadata_max_age_ms=METADATA_MS,
         stream_buffer_maxsize=BUFFERED_BATCHES,
         stream_wait_empty=True,
         table_standby_replicas=standbys,

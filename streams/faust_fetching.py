@@ -181,6 +181,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 reach[tp] = Reach(end, self.fetched.get(tp, -1), await consumer.position(tp))
         return reach
 
+    async def partitions(self, topic: str) -> int:
+        """Return how many partitions the topic had when the broker was asked last; 0: unknown."""
+        return len(self._ensure_consumer().partitions_for_topic(topic) or ())
+
     async def committed(self, tps: set[TP]) -> dict[TP, int]:
         """Ask the broker for the group's offsets, 0 for none: transactions move them, too."""
         consumer, asked = self._ensure_consumer(), list(tps)

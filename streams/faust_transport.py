@@ -123,6 +123,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Ask the broker how far each partition goes, and how far it was read here."""
         return dict(await self._thread.call_thread(self._thread.reach, tps)) if tps else {}
 
+    async def partitions(self, topic: str) -> int:
+        """Return how many partitions the topic had a while ago; 0: unknown."""
+        return int(await self._thread.call_thread(self._thread.partitions, topic))
+
     async def committed(self, tps: set[TP]) -> dict[TP, int]:
         """Ask the broker which offset the group has committed in each partition, 0 for none."""
         return dict(await self._thread.call_thread(self._thread.committed, tps)) if tps else {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from schemas.topics import load_topics
 from streams.cli.asking import opened, table
 from streams.cli.output import (
     err,
@@ -34,11 +35,12 @@ def verify(log_only: bool, as_json: bool, **flags: Any) -> None:
     another, the newest of each key. Reads the whole log, and changes nothing; the line may run
     meanwhile. To be behind is not wrong: it says by how much.
     """
-    from streams.admin import await_listener  # noqa: PLC0415 - so that --help answers at once
+    from streams.admin import require_topics  # noqa: PLC0415 - so that --help answers at once
     from streams.verify import verify as run  # noqa: PLC0415 - as above
 
     settings = load_settings(**flags)
-    await_listener(settings.bootstrap)
+    # A partition that nobody declared is read by nobody: its records are in no account.
+    require_topics(settings.bootstrap, load_topics().values(), prefix=settings.topic_prefix)
     with nullcontext() if log_only else opened(settings) as warehouse:
         report = asyncio.run(run(settings, warehouse))
     if as_json:

@@ -8,13 +8,18 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from orchestra import Program, await_lag, await_that, committed, group_reader
-from the_line import TheLine
+from click.testing import CliRunner
+from kafka import KafkaAdminClient
+from kafka.admin import NewPartitions
+from orchestra import Program, await_lag, await_that, committed, exit_code, group_reader
+from the_line import TheLine, await_account
 from truth import fold_log, require_truth
 from workload import touches
 
 from schemas.records import Touchpoint
 from schemas.shipped import shipped
+from schemas.topics import load_topics
+from streams.cli import cli
 from streams.cli.children import Child
 from streams.cli.pages import PageError, read_json
 
@@ -169,3 +174,22 @@ def kill_at_random(
         await_lag(line)
         assert done == kills, "the workers were faster than the kills"
         require_truth(line, fleet)
+
+
+@pytest.mark.parametrize("instance", ["", "named"])
+def test_a_partition_that_is_added_stops_the_line(line: TheLine, seed: int, instance: str) -> None:
+    """People would be in others than their profiles: the worker ends, and says what to read.
+
+    One without a name is given the new partition, one with a name hears nothing of it.
+    """
+    events = line.publish(touches(seed, 200))
+    topic, declared = line.settings.topic("touchpoints"), load_topics()["touchpoints"].partitions
+    with Program(line, "attentive_worker", instance=instance) as worker:
+        await_account([worker], events)
+        with KafkaAdminClient(bootstrap_servers=line.settings.bootstrap) as client:
+            client.create_partitions({topic: NewPartitions(declared + 1)})
+        assert exit_code(worker) == 1
+    assert "Partitions were added" in worker.log.read_text()
+    where = ("--bootstrap", line.settings.bootstrap, "--topic-prefix", line.settings.topic_prefix)
+    verified = CliRunner().invoke(cli, ["verify", "--log-only", *where])
+    assert f"partitions {declared + 1}" in f"{verified.output}{verified.exception}"
