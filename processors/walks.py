@@ -71,7 +71,10 @@ def _walk(draft: Draft, funnel: Funnel, mark: Mark) -> None:
         _say_days(draft, funnel, walk.days, days, found)
         _announce(draft, funnel, known, now, (walk.best, best), found)
     kept = Walk(walk.floor, walk.sealed, entered, best, marks, days)
-    profile.walks = {**profile.walks, funnel.definition: _trimmed(funnel, kept, draft.at)}
+    walks = profile.walks
+    if walk is _BEFORE_ALL:  # the way of keeping may be another, in a playbook that is the same
+        walks = {key: each for key, each in walks.items() if key in draft.playbook.funnels}
+    profile.walks = {**walks, funnel.definition: _trimmed(funnel, kept, draft.at)}
 
 
 def _enter_again(draft: Draft, funnel: Funnel, walk: Walk, mark: Mark) -> None:

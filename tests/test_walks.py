@@ -187,6 +187,18 @@ def test_what_a_new_version_no_longer_counts_is_forgotten() -> None:
     assert after.profiles["ann"].walks.keys() == compile_playbook(spec).funnels.keys()
 
 
+def test_a_walk_that_is_kept_in_another_way_goes_when_it_begins_anew() -> None:
+    """A new version of touchline may keep other walks for the very same playbook."""
+    compiled = compile_playbook(playbook(FUNNELS[:1]))
+    (definition,) = compiled.funnels
+    partition = Partition(compiled, {})
+    partition.apply([(touch(1, START), START)])
+    ann = partition.profiles["ann"]
+    ann.walks = {"before": ann.walks[definition]}
+    partition.apply([(touch(2, START + 1), START + 1)])
+    assert partition.profiles["ann"].walks.keys() == {definition}
+
+
 def test_a_definition_is_what_is_counted() -> None:
     """Names change nothing; steps, checks, windows, the zone and the lateness do."""
 
