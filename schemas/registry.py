@@ -72,6 +72,19 @@ class Registry:
     def __repr__(self) -> str:
         return f"Registry({self._url!r})"
 
+    def require(self) -> None:
+        """Make sure that somebody answers there; what it answers is a matter of each request.
+
+        Raises:
+            RegistryUnavailable: nobody does.
+        """
+        try:
+            self._ask("/schemas/ids/0")  # there is none, and every registry says so
+        except RegistryUnavailable as refusal:
+            cause = refusal.__cause__
+            if isinstance(cause, OSError) and not isinstance(cause, HTTPError):
+                raise
+
     def register(self, subject: str, schema: Mapping[str, Any]) -> int:
         """Return the id of a schema under a subject (``<topic>-value``); registers it if new.
 

@@ -29,6 +29,7 @@ def build_app(settings: Settings) -> App:
 
     Raises:
         schemas.playbook.PlaybookError: the playbook is wrong.
+        streams.store.StoreError: the profiles cannot be kept where they are to be.
         RuntimeError: Faust is not the version that the overrides were written for.
     """
     playbook = compile_playbook(find_playbook(settings.playbook))
@@ -45,6 +46,7 @@ def build_app(settings: Settings) -> App:
         else OrderedDelivery(settings, commit)
     )
     collector, stores = Collector(), Stores(settings, playbook)
+    stores.keep_out_others()
     standby = Standby(settings, stores, metrics)
     applier = BatchApplier(settings, codec, delivery, metrics)
 

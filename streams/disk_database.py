@@ -66,8 +66,9 @@ class Database:
         except Exception as error:  # rocksdict has one class for all of them
             if "LOCK" in str(error):
                 raise StoreError(f"{folder} is in use by another process: {error}") from error
-            said = str(error)  # too many open files, say: the data are whole
-            if said.startswith("IO error") and "No such file" not in said:
+            said = str(error)  # too many open files, say, or a full disk: the data are whole
+            refused = said.startswith("IO error") or "(os error " in said
+            if refused and "No such file" not in said:
                 raise self._failure(error) from error
             self._wipe(f"it cannot be opened: {error}")
             self._rocks = Rdict(str(folder), _options())
@@ -130,8 +131,11 @@ class Database:
             raise self._failure(error) from error
 
     def close(self) -> None:
-        """Let go of the folder; what is in it stays."""
-        self._rocks.close()
+        """Let go of the folder; what is in it stays, and the changelog has the rest."""
+        try:
+            self._rocks.close()
+        except Exception as error:  # noqa: BLE001 - rocksdict has one class for all of them
+            log.warning("%s was not closed cleanly: %s", self.folder, error)
 
     def discard(self, reason: str) -> None:
         """Throw everything away and begin anew."""
@@ -145,7 +149,10 @@ class Database:
 
     def _failure(self, error: Exception) -> StoreError:
         if "Corruption" not in str(error):
-            return StoreError(f"{self.folder}: {error}. Is the disk full, or away?")
+            return StoreError(
+                f"{self.folder}: {error}. Is the disk full, or away? "
+                "Make room or bring it back, and start again: nothing is lost"
+            )
         (self.folder / DAMAGED).touch()
         return StoreError(
             f"{self.folder} is damaged: {error}. Restart: it is rebuilt from the changelog"

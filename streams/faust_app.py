@@ -8,11 +8,17 @@ from typing import Any
 import faust
 from faust.types import TP
 
+from schemas.registry import RegistryUnavailable
+from sinks.warehouse import WarehouseError
+from streams.ceiling import TooManyDeadLetters
+from streams.continuity import StateLost
+from streams.delivery import NotTaken
 from streams.faust_assignor import Assignor
-from streams.faust_fetching import Batch
+from streams.faust_fetching import Batch, GapError
 from streams.faust_recovery import Restore, Tables
 from streams.faust_transport import Consumer, Transport, assert_versions
 from streams.settings import Settings
+from streams.store import StoreError
 
 FETCH_BYTES = 4 * 1024 * 1024
 METADATA_MS = 60_000
@@ -20,6 +26,13 @@ METADATA_MS = 60_000
 # More than a worker has partitions: one batch of each is in hand at most. Were it full, Faust
 # would stop fetching for a second.
 BUFFERED_BATCHES = 10_000
+
+
+TOLD = (
+    GapError, NotTaken, RegistryUnavailable, StateLost, StoreError, TooManyDeadLetters,
+    WarehouseError,
+)  # fmt: skip
+"""Errors whose message says what is wrong and what to do."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +59,17 @@ class App(faust.App):  # type: ignore[misc]
     fatal: BaseException | None = None
 
     async def die(self, error: BaseException) -> None:
-        """Stop the process with this error: what it could not finish is done after the restart."""
-        self.fatal = self.fatal or error
+        """Stop the process with this error: what it could not finish is done after the restart.
+
+        What comes after the first error comes of it. One that names its cause and its cure is told
+        without the way to it.
+        """
+        if self.fatal is not None:
+            return
+        self.fatal = error
         self.log.error("stopping: %s: %s", type(error).__name__, error)
+        if isinstance(error, TOLD):
+            error.__traceback__ = error.__cause__ = error.__context__ = None
         await self.crash(error)
 
     async def on_start(self) -> None:

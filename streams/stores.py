@@ -81,12 +81,18 @@ class Stores:
         """Make the folder this process's alone.
 
         Raises:
-            StoreError: another process uses it.
+            StoreError: another process uses it, or it cannot be written to.
         """
-        if self._lock is not None:
+        if self._lock is not None or self._settings.store == "memory":
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = (self.folder / "lock").open("w")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / "lock").open("w")
+        except OSError as error:
+            raise StoreError(
+                f"no profiles can be kept in {self.folder} ({error.strerror}): name a folder that "
+                "this user may write to (TOUCHLINE_DATA)"
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

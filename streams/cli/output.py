@@ -26,6 +26,7 @@ from streams.cli.pages import PageError
 from streams.embedded import EmbeddedBrokerError
 from streams.funnels import UnknownFunnel
 from streams.settings import PREFIX, Settings, SettingsError
+from streams.store import StoreError
 
 EXPECTED = (
     SettingsError,
@@ -37,6 +38,7 @@ EXPECTED = (
     UnknownFunnel,
     RegistryUnavailable,
     WarehouseError,
+    StoreError,
     EmbeddedBrokerError,
     KafkaError,  # kafka-python's, which names the broker and the topic
     ConnectionError,

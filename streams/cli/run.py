@@ -5,11 +5,13 @@ import logging
 import os
 import socket
 import sys
+import threading
 from typing import Any
 
 import click
 import faust
 
+from schemas.registry import Registry
 from schemas.topics import load_topics
 from streams.admin import require_topics
 from streams.cli.output import err, load_settings, settings_options
@@ -20,6 +22,10 @@ _COMMON = (
     "bootstrap", "broker", "group", "topic_prefix", "registry", "web_host", "web_port",
     "instance", "session_timeout", "rebalance_timeout", "max_record_bytes", "log_level",
 )  # fmt: skip
+
+
+STOP_SECONDS = 20.0
+"""From SIGTERM on. An orchestrator's SIGKILL mostly comes after 30, and says nothing."""
 
 
 @click.command()
@@ -36,7 +42,7 @@ def worker(**flags: Any) -> None:
     settings = load_settings(**flags)
     _require_port(settings)
     app = build_app(settings)  # first what is local: a playbook's mistake needs no Kafka
-    _require_topics(settings)
+    _require_others(settings)
     _run(app, settings.log_level, f"worker of {settings.bootstrap}")
 
 
@@ -54,7 +60,7 @@ def sink(**flags: Any) -> None:
     settings = load_settings(**flags)
     _require_port(settings)
     app = build_sink(settings)
-    _require_topics(settings)
+    _require_others(settings)
     _run(app, settings.log_level, f"sink of {settings.bootstrap}")
 
 
@@ -82,24 +88,57 @@ def _require_port(settings: Settings) -> None:
         ) from error
 
 
-def _require_topics(settings: Settings) -> None:
+def _require_others(settings: Settings) -> None:
+    """Make sure that what has to run elsewhere does, and has what is needed."""
+    if settings.registry:
+        Registry(settings.registry).require()
     require_topics(settings.bootstrap, load_topics().values(), prefix=settings.topic_prefix)
+
+
+class Worker(faust.Worker):  # type: ignore[misc]
+    """Faust's worker, which ends in time even if nobody answers it any more."""
+
+    async def stop(self) -> None:
+        """Stop in order, if that can be done in time."""
+        timer = threading.Timer(STOP_SECONDS, _give_up, [self.app])
+        timer.daemon = True
+        timer.start()
+        await super().stop()
+
+
+def _give_up(app: App) -> None:
+    """End this process as a power failure would: whatever is not durable is done again."""
+    _tell(
+        "stopped in the middle: not all was acknowledged in "
+        f"{STOP_SECONDS:.0f} s. Nothing is lost: the next start goes on from what was committed"
+    )
+    _tell_fatal(app)
+    os._exit(1)
 
 
 def _run(app: App, log_level: str, what: str) -> None:
     announce(app, what)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    faust_worker = faust.Worker(app, loglevel=log_level, redirect_stdouts=False, quiet=True)
+    worker = Worker(app, loglevel=log_level, redirect_stdouts=False, quiet=True)
     try:
-        faust_worker.execute_from_commandline()
+        worker.execute_from_commandline()
     except SystemExit as end:
-        if app.fatal is not None:
-            err.print(f"touchline: stopped: {type(app.fatal).__name__}: {app.fatal}", style="red")
+        _tell_fatal(app)
         sys.exit(1 if app.fatal is not None else end.code)
+
+
+def _tell_fatal(app: App) -> None:
+    if app.fatal is not None:
+        _tell(f"stopped: {type(app.fatal).__name__}: {app.fatal}")
+
+
+def _tell(what: str) -> None:
+    """Say what ended this process, in one line however wide the terminal is."""
+    err.print(f"touchline: {what}", style="red", soft_wrap=True, highlight=False, markup=False)
 
 
 def announce(app: App, what: str) -> None:
     """Say what runs now, and where its pages are."""
     url = f"http://{app.conf.web_host}:{app.conf.web_port}"
     pages = f"pages: {url}/health /metrics" if app.conf.web_enabled else "no pages"
-    err.print(f"touchline {what}; {pages}; stop with Ctrl-C", highlight=False)
+    err.print(f"touchline {what}; {pages}; stop with Ctrl-C", highlight=False, soft_wrap=True)
