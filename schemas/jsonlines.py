@@ -29,6 +29,8 @@ from schemas.rules import (
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS = range(1_000_000_000, END_OF_TIME // 1000)
+"""Milliseconds of early 1970, and so the seconds from 2001 to 2099 of who forgot to multiply."""
 _TIME_WORDS = (
     'a time from 1970 to 2099, such as "2024-05-01T12:00:00+08:00", or its milliseconds since 1970'
 )
@@ -115,6 +117,9 @@ def parse_time(value: object) -> int:
         if time.tzinfo is None:
             raise ValueError(f"{value} has no time zone: add Z for UTC, or an offset like +08:00")
         milliseconds = (time - _EPOCH) // timedelta(milliseconds=1)
+    if type(value) is int and value in _SECONDS:
+        instant = datetime.fromtimestamp(value, UTC).isoformat(" ")
+        raise ValueError(f"{value} is in January or February 1970: for {instant} write {value}000")
     # bool is an int to Python, not to us.
     if type(milliseconds) is int and 0 <= milliseconds < END_OF_TIME:
         return milliseconds

@@ -67,6 +67,17 @@ def test_why_not_says_what_else_the_entry_asks_for(tmp_path: Path) -> None:
     assert '"where": {"name": {"equals": "birthday"}}' in reason
 
 
+def test_why_not_says_which_condition_never_held(tmp_path: Path) -> None:
+    """An SOP that opens by a condition alone names it, as the playbook has it."""
+    file = tmp_path / "left.jsonl"
+    file.write_text(format_line(Touchpoint("e1", "ann", 0, "group_left", {"way": ""})) + "\n")
+    reason = said(
+        *("why-not", "--user", "ann", "--sop", "care-for-the-best", "--playbook", "refined-retail"),
+        *("--events", str(file)),
+    )
+    assert 'its entry condition never became true: {"segment": ["important_value"]}' in reason
+
+
 def test_a_change_to_nothing_is_told_as_one(tmp_path: Path) -> None:
     """Who loses the segment with the only order is not told as having got it."""
     file = tmp_path / "refunded.jsonl"

@@ -127,6 +127,7 @@ def test_formatted_times_are_what_datetime_says(time: int) -> None:
         ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "must be a time from 1970 to 2099"),
         ({"occurred_at": True}, "occurred_at must be a time"),
         ({"appended_at": "2024-05-16"}, "appended_at 2024-05-16 has no time zone"),
+        ({"occurred_at": 1715855400}, "for 2024-05-16 10:30:00+00:00 write 1715855400000"),
         ({"event_id": ""}, "event_id must be a string of 1 to 256 characters, not ''"),
         ({"backfill": "yes"}, "backfill must be true or false, not 'yes'"),
         ({"chanel": "shop"}, "chanel is no field; did you mean channel?"),

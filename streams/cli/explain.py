@@ -103,10 +103,11 @@ def _load(user: str, events: Path | None, until: int | None, flags: dict[str, An
 def _never(history: History, sop: Any) -> str:
     kinds = [event.kind for event, _ in history.touchpoints]
     wanted = _entry_kinds(sop)
-    if not wanted:
-        return "its entry condition never became true"
-    had = sum(kinds.count(kind) for kind in wanted)
     asked = sop.enter.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"event"})
+    if not wanted:
+        condition = json.dumps(asked["condition"], ensure_ascii=False)
+        return f"its entry condition never became true: {condition}"
+    had = sum(kinds.count(kind) for kind in wanted)
     also = f"; it also asks for {json.dumps(asked, ensure_ascii=False)}" if asked else ""
     came = f"of which there were {had} in {len(kinds)} events"
     return f"it opens with {' or '.join(wanted)}, {came}{also}"
