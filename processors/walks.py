@@ -6,8 +6,7 @@ worked out again from the marks, as far back as an event that is not late can re
 is settled. Where the memory is too short to be sure (a backfill of long ago, more marks than are
 kept), the walk says so, and whoever asks has to look at the events themselves.
 
-With each day goes its *span*: the last earlier day whose attempt came farther, and the next later
-day whose attempt came as far. By it whoever asks about a period knows a person's best day.
+With each day goes its span (``processors.spans``).
 """
 
 from bisect import bisect_left
@@ -15,6 +14,7 @@ from itertools import pairwise
 
 from processors.draft import Draft
 from processors.funnels import LONGEST_DAY, Funnel, Mark
+from processors.spans import ALWAYS, Ordered, Span, last_farther, spans_of, standing
 from schemas.profile import Walk
 from schemas.records import Progress, Touchpoint
 from schemas.rules import END_OF_TIME
@@ -25,9 +25,6 @@ _TIE_BITS = 32
 _BEFORE_ALL = Walk()
 
 Days = dict[int, tuple[int, ...]]
-Ordered = tuple[tuple[int, tuple[int, ...]], ...]
-Span = tuple[int, int]
-_ALWAYS = (-1, END_OF_TIME)
 
 
 def walk_on(draft: Draft, touchpoint: Touchpoint) -> None:
@@ -86,7 +83,7 @@ def _enter_again(draft: Draft, funnel: Funnel, walk: Walk, mark: Mark) -> None:
     day, _ = funnel.calendar.day(at)
     last, times = days[-1] if days else (-1, ())
     if last != day or len(times) == 1:
-        after = _farther(days)
+        after = last_farther(days)
         if last != day and len(times) == 1:
             _say(draft, funnel, last, times, span=(after, day))
         days = (*(days[:-1] if last == day else days), (day, (at,)))
@@ -99,14 +96,6 @@ def _enter_again(draft: Draft, funnel: Funnel, walk: Walk, mark: Mark) -> None:
     kept = Walk(walk.floor, walk.sealed, entered, best, (*walk.marks, mark), days)
     walks = draft.profile.walks
     draft.profile.walks = {**walks, funnel.definition: _trimmed(funnel, kept, draft.at)}
-
-
-def _farther(days: Ordered) -> int:
-    """Return the last day that came farther than an entry."""
-    for day, times in reversed(days):
-        if len(times) > 1:
-            return day
-    return -1
 
 
 def _repeats(marks: tuple[Mark, ...], place: int, mark: Mark) -> bool:
@@ -211,36 +200,11 @@ def _best_of(known: Days, now: Days, found: Days, before: int | None) -> int | N
     return max(some, key=lambda day: _rank(now[day]), default=None)
 
 
-def _spans(days: Ordered) -> dict[int, Span]:
-    """Return of each day the last one before that came farther, and the next that came as far."""
-    spans: dict[int, Span] = {}
-    standing: list[tuple[int, int]] = []  # days that no later one came as far as, farthest first
-    for day, times in days:
-        reached = len(times)
-        while standing and standing[-1][1] <= reached:
-            before, _ = standing.pop()
-            spans[before] = (spans[before][0], day)
-        spans[day] = (standing[-1][0] if standing else -1, END_OF_TIME)
-        standing.append((day, reached))
-    return spans
-
-
-def _standing(days: Ordered) -> Ordered:
-    """Return the days that no later one came as far as: only they still matter to later days."""
-    kept: list[tuple[int, tuple[int, ...]]] = []
-    farthest = 0
-    for each in reversed(days):
-        if len(each[1]) > farthest:
-            kept.append(each)
-            farthest = len(each[1])
-    return tuple(reversed(kept))
-
-
 def _say_days(draft: Draft, funnel: Funnel, before: Ordered, days: Ordered, found: Days) -> None:
     """Say every day whose answer is another one, or its span."""
-    known, spans = _spans(before), _spans(days)
+    known, spans = spans_of(before), spans_of(days)
     for day, times in found.items():
-        _say(draft, funnel, day, times, span=spans.get(day, _ALWAYS))
+        _say(draft, funnel, day, times, span=spans.get(day, ALWAYS))
     for day, times in days:
         if day not in found and spans[day] != known[day]:
             _say(draft, funnel, day, times, span=spans[day])
@@ -287,7 +251,7 @@ def _say(
     *,
     exact: bool = True,
     best: bool = False,
-    span: Span = _ALWAYS,
+    span: Span = ALWAYS,
 ) -> None:
     profile = draft.profile
     draft.progress.append(
@@ -322,7 +286,7 @@ def _trimmed(funnel: Funnel, walk: Walk, now: int) -> Walk:
     if (floor, sealed) == (walk.floor, walk.sealed):
         return walk
     settled = bisect_left(walk.days, (floor,))
-    days = (*_standing(walk.days[:settled]), *walk.days[settled:])
+    days = (*standing(walk.days[:settled]), *walk.days[settled:])
     return Walk(floor, sealed, walk.entered, walk.best, marks[bisect_left(marks, (floor,)) :], days)
 
 
