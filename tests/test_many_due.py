@@ -154,6 +154,9 @@ def test_a_worker_that_fires_a_date_in_parts_moves() -> None:
             return len(state)
 
     class Group:
+        async def partitions(self, _topic: str) -> int:
+            return 1
+
         async def reach(self, tps: set[TP]) -> dict[TP, Reach]:
             return dict.fromkeys(tps, far)
 
