@@ -10,6 +10,7 @@ from faust.types import TP
 
 from schemas.registry import RegistryUnavailable
 from sinks.warehouse import WarehouseError
+from streams.admin import TopicsError
 from streams.ceiling import TooManyDeadLetters
 from streams.continuity import StateLost
 from streams.delivery import NotTaken
@@ -30,7 +31,7 @@ BUFFERED_BATCHES = 10_000
 
 TOLD = (
     GapError, NotTaken, RegistryUnavailable, StateLost, StoreError, TooManyDeadLetters,
-    WarehouseError,
+    TopicsError, WarehouseError,
 )  # fmt: skip
 """Errors whose message says what is wrong and what to do."""
 
