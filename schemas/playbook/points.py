@@ -38,6 +38,15 @@ class OrderPointsSpec(Spec):
     every_minor: Count | None = None
     points: Annotated[int, Field(strict=True, ge=1, le=1_000)] = 1
 
+    @model_validator(mode="after")
+    def _bring_something(self) -> Self:
+        if self.every_minor is None and ("points" in self.model_fields_set or not self.each):
+            raise ValueError(
+                "has no `every_minor`, the amount that `points` are for: add it, such as "
+                "every_minor: 100, or write only `each`"
+            )
+        return self
+
 
 class EventPointsSpec(Spec):
     """Points for each event of these kinds that passes the checks."""
