@@ -43,6 +43,16 @@ def test_a_playbook_with_every_rule_is_read(tmp_path: Path) -> None:
     assert load_playbook(written(tmp_path, TEXT)).name == "rules"
 
 
+def test_what_nobody_can_know_yet_is_no_mistake(tmp_path: Path) -> None:
+    """A kept tag's value may come from a hand, an action of a family later, a wait may branch."""
+    kept = GOOD.replace("{tag: rich, segment", "{tag: {name: asked, equals: twice}, segment")
+    later = GOOD.replace("per: day}", "per: day, families: [tag_sync], channels: [crm]}")
+    branch = GOOD.replace("{event: message_received}, timeout: 1d", "{tag: rich}, timeout: 0s")
+    for text in (kept, later, branch):
+        assert text != GOOD
+        assert load_playbook(written(tmp_path, text)).name == "broken-on-purpose"
+
+
 def test_every_shipped_playbook_compiles() -> None:
     """What ships can be used, under the name of its file."""
     paths = list(shipped("playbooks").glob("*.yaml"))

@@ -104,6 +104,7 @@ ANY_CONDITION = st.sampled_from((*CONDITIONS, *CLOCKED))
 ANY_GUARD = st.sampled_from(tuple(each for each in (*CONDITIONS, *CLOCKED) if "event" not in each))
 TIMES_OF_DAY = ("00:00", "01:45", "02:15", "02:30", "09:00", "12:00", "22:00")
 TIMEOUTS = st.sampled_from(("0s", "5h", "2d"))
+EVENT_TIMEOUTS = st.sampled_from(("5h", "2d"))
 FORMS = st.sampled_from(("wait", "wait, met back", *("open",) * 5, "guarded"))
 QUIET_HOURS = (("00:30", "02:30"), ("22:00", "08:00"), ("02:15", "01:45"), ("12:00", "13:00"))
 ENTRIES: tuple[dict[str, Any], ...] = (
@@ -192,7 +193,8 @@ def bodies(draw: st.DrawFn, *, lively: bool) -> list[dict[str, Any]]:
         following = names[number + 1] if number + 1 < len(names) else "end"
         form = "open" if lively and not number else draw(FORMS)
         if form.startswith("wait"):
-            condition, timeout = draw(ANY_CONDITION), draw(TIMEOUTS)
+            condition = draw(ANY_CONDITION)
+            timeout = draw(EVENT_TIMEOUTS if "event" in condition else TIMEOUTS)
             back = draw(st.sampled_from((*names, "end")))
             ways = {"then": following, "else": back}
             if form == "wait, met back":

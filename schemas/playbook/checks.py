@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from schemas.playbook.conditions import ConditionSpec
-from schemas.playbook.field_checks import Wrong, field_problems, unknown
+from schemas.playbook.conditions import ConditionSpec, TagCheckSpec
+from schemas.playbook.field_checks import Wrong, compared, field_problems, unknown
 from schemas.playbook.order import circle
 from schemas.playbook.sops import ActionSpec
 from schemas.playbook.stages import MachineSpec
@@ -14,6 +14,7 @@ from schemas.playbook.tags import TagSpec
 from schemas.playbook.texts import Placed, parse_text
 from schemas.playbook.whole import PlaybookSpec
 from schemas.playbook_errors import Place
+from schemas.rules import or_rather, shown
 from schemas.segments import AIPL, CUSTOMER, ENGAGEMENT, SEGMENTS
 
 _SEGMENTS = {segment.name: segment for segment in SEGMENTS.values()}
@@ -32,6 +33,7 @@ def name_problems(spec: PlaybookSpec) -> Wrong:
         yield from field_problems(place, node)
     for number, tag in enumerate(spec.tags):
         yield from _tag_problems(("tags", number), tag, spec)
+    yield from _cap_problems(spec)
     for number, machine in enumerate(spec.stages.machines):
         yield from _machine_problems(("stages", "machines", number), machine)
     if spec.tiers is not None and spec.points is None:
@@ -50,8 +52,8 @@ def _read_problems(
     tags: Mapping[str, TagSpec],
     machines: Mapping[str, tuple[str, ...]],
 ) -> Wrong:
-    if node.tag is not None and node.tag.name not in tags:
-        yield (*place, "tag"), unknown(node.tag.name, "a tag", tags)
+    if node.tag is not None:
+        yield from _tag_read_problems((*place, "tag"), node.tag, tags)
     for name in node.segment or ():
         if name not in _SEGMENTS:
             yield (*place, "segment"), unknown(name, "a segment", _SEGMENTS)
@@ -66,6 +68,26 @@ def _read_problems(
     for state in node.stage.states:
         if state not in states:
             yield (*place, "stage", key), unknown(state, f"a state of {machine}", states)
+
+
+def _tag_read_problems(place: Place, check: TagCheckSpec, tags: Mapping[str, TagSpec]) -> Wrong:
+    """Yield a tag that nobody gives, or a value that no rule gives it."""
+    if check.name not in tags:
+        yield place, unknown(check.name, "a tag", tags)
+        return
+    values = tags[check.name].values
+    if values is None:
+        return
+    # True equals 1 in Python, but not in a playbook.
+    known = {(isinstance(each, bool), each) for each in values}
+    for key, wanted in compared(check):
+        if (isinstance(wanted, bool), wanted) not in known:
+            cure = or_rather(str(wanted), dict.fromkeys(map(_spelled, values)))
+            yield (*place, key), f"{shown(wanted)} is not a value of {check.name}{cure}"
+
+
+def _spelled(value: Any) -> str:
+    return shown(value) if isinstance(value, bool) else str(value)
 
 
 def _text_problems(
@@ -117,6 +139,21 @@ def _tag_problems(place: Place, tag: TagSpec, spec: PlaybookSpec) -> Wrong:
         yield (*place, "group"), f"{tag.group!r} mixes two kinds of tags: {kinds}; split it"
     if any(tag.name == other.name for other in above):
         yield (*place, "name"), f"{tag.name!r} is taken by one above: choose another"
+
+
+def _cap_problems(spec: PlaybookSpec) -> Wrong:
+    """Yield each channel by which none of the actions goes that a cap is about."""
+    bodies = [body for sop in spec.sops for body in (sop, *sop.previous)]
+    actions = [step.action for body in bodies for step in body.steps if step.action]
+    for number, cap in enumerate(spec.caps):
+        ways = {each.channel: None for each in actions if each.family in cap.families}
+        used = {way: None for way in ways if way}
+        families = " or ".join(cap.families)
+        for position, channel in enumerate(cap.channels if ways else ()):
+            if channel not in used:
+                cure = or_rather(channel, used) if used else ": give them their `channel`"
+                said = f"{shown(channel)} is the channel of no {families}{cure}"
+                yield ("caps", number, "channels", position), said
 
 
 def _machine_problems(place: Place, machine: MachineSpec) -> Wrong:

@@ -46,10 +46,8 @@ def _where_problems(place: Place, node: Any) -> Wrong:
 
 
 def _check_problems(place: Place, rule: FieldRule, check: CheckSpec) -> Wrong:
-    wanted = [("equals", check.equals), ("not_equals", check.not_equals)]
-    wanted += [("in", each) for each in check.in_ or ()]
-    for key, value in wanted:
-        if value is not None and not rule.accepts(value):
+    for key, value in compared(check):
+        if not rule.accepts(value):
             yield (*place, key), f"is {value!r}, but {rule.name} holds {rule.words}"
     numbers = ("at_least", "at_most", "more_than", "less_than")
     asked = [key for key in numbers if getattr(check, key) is not None]
@@ -57,6 +55,13 @@ def _check_problems(place: Place, rule: FieldRule, check: CheckSpec) -> Wrong:
         yield (*place, asked[0]), f"compares numbers, but {rule.name} holds {rule.words}"
     if check.starts_with is not None and not rule.accepts("a"):
         yield (*place, "starts_with"), f"needs a text, but {rule.name} holds {rule.words}"
+
+
+def compared(check: CheckSpec) -> list[tuple[str, Any]]:
+    """Return each value that the check compares with, and the key that names it."""
+    wanted = [("equals", check.equals), ("not_equals", check.not_equals)]
+    wanted += [("in", each) for each in check.in_ or ()]
+    return [(key, value) for key, value in wanted if value is not None]
 
 
 def _sum_problems(place: Place, node: SumSpec) -> Wrong:

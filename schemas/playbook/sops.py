@@ -137,6 +137,15 @@ class WaitSpec(Spec):
     then: Name | None = None
     else_: Annotated[Name | None, Field(alias="else")] = None
 
+    @model_validator(mode="after")
+    def _gives_events_time(self) -> Self:
+        if self.timeout == 0 and self.for_.asks_event():
+            raise ValueError(
+                "has an `event` in its `for`, and a timeout that leaves it no time to come: write "
+                "timeout: 1d or more, or ask what was: count: {event: ..., at_least: 1}"
+            )
+        return self
+
 
 class StepSpec(Spec):
     """An action or a wait, and when it is due.

@@ -61,6 +61,13 @@ class TagSpec(Spec):
         """The conditions that give it."""
         return (self.when,) if self.when else tuple(level.when for level in self.levels)
 
+    @property
+    def values(self) -> tuple[Scalar, ...] | None:
+        """All values it can have; None where an event, an attribute or a hand gives it any."""
+        if not self.held or self.value is not None:
+            return None
+        return tuple(level.value for level in self.levels) or (True,)
+
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if self.when is not None and self.levels:
