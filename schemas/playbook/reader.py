@@ -1,5 +1,6 @@
 """Read a playbook, and say everything that is wrong with it by line and cure."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from schemas.playbook_errors import (
 from schemas.rules import or_rather, shown
 from schemas.shipped import shipped
 
+_NO_SPACE = re.compile(r"\s*(?:- +)*([A-Za-z_][\w-]*):(?=[^\s/:])")
+"""The beginning of a line whose key has no space after its colon; an address is no such key."""
+
 
 def load_playbook(path: Path | str) -> PlaybookSpec:
     """Read and check a playbook.
@@ -31,10 +35,10 @@ def load_playbook(path: Path | str) -> PlaybookSpec:
     """
     path = Path(path)
     try:
-        document = PlaybookYaml(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = PlaybookYaml(text)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise PlaybookError(path, [Problem(line, "playbook", f"{error.problem}")]) from error
+        raise PlaybookError(path, [_stumble(error, text.splitlines())]) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PlaybookError(path, [Problem(1, "playbook", f"is no YAML text: {error}")]) from error
     found = [(place, line, "is here twice: keep one") for place, line in document.repeated_keys()]
@@ -69,6 +73,23 @@ def find_playbook(name: str) -> PlaybookSpec:
             "(a file of your own ends in .yaml)"
         )
     return load_playbook(known[name])
+
+
+def _stumble(error: yaml.MarkedYAMLError, lines: list[str]) -> Problem:
+    """Return where the text is no YAML.
+
+    A key whose colon has no space after it is a text, and takes the lines below into it: YAML
+    stumbles only where that cannot go on.
+    """
+    lone = error.problem == "could not find expected ':'"
+    mark = error.context_mark if lone else error.problem_mark
+    line = mark.line if mark else 0
+    if lone or error.problem == "mapping values are not allowed here":
+        while line and _NO_SPACE.match(lines[line - 1]):
+            line -= 1
+        if line < len(lines) and (found := _NO_SPACE.match(lines[line])):
+            return Problem(line + 1, "playbook", f"write a space after the colon of `{found[1]}:`")
+    return Problem(line + 1, "playbook", f"{error.problem}")
 
 
 def _contradictions(spec: PlaybookSpec) -> Iterator[tuple[Place, str]]:
