@@ -38,6 +38,8 @@ _ARROW = {
 _ENGINE = "?os_threads_nice_value_merge_mutate=10"
 """Merges in the background give way to questions and inserts, but go on: on cores that are all busy
 a thread of nice 10 has a tenth of another's time. It takes CAP_SYS_NICE, and is ignored without."""
+_TABLES = "metadata"
+"""What ClickHouse makes in a folder with the first table: whatever is there, it is a warehouse."""
 PIECE = 2_000
 """Rows in one message of the Arrow stream; each costs ClickHouse as much as 300 rows."""
 _TURNED = 500
@@ -57,13 +59,18 @@ class EmbeddedWarehouse:
     bytes that are not UTF-8).
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the folder, and make it where it does not exist.
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        """Open the folder, and with ``create`` make it where it does not exist.
 
         Raises:
-            WarehouseRefused: another process holds it, this process holds another one, or it
-                cannot be written.
+            WarehouseRefused: another process holds it, this process holds another one, it cannot
+                be written, or without ``create`` it holds no tables.
         """
+        if not create and not (path / _TABLES).is_dir():
+            raise WarehouseRefused(
+                f"there is no warehouse in {path}: name the one that a sink fills "
+                "(--warehouse, TOUCHLINE_WAREHOUSE), or begin one: `touchline warehouse migrate`"
+            )
         self.path = path
         self._types: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
@@ -78,12 +85,12 @@ class EmbeddedWarehouse:
             self.execute(f"SET {name} = {value}")
 
     @classmethod
-    def from_url(cls, url: str) -> Self:
+    def from_url(cls, url: str, *, create: bool = True) -> Self:
         """Open ``chdb:///absolute/folder`` or ``chdb:relative/folder``."""
         path = unquote(url.removeprefix("chdb:").removeprefix("//"))
         if not path or "?" in path:
             raise ValueError(f"{url!r} names no folder: write chdb:///absolute or chdb:relative")
-        return cls(Path(path).absolute())
+        return cls(Path(path).absolute(), create=create)
 
     def __repr__(self) -> str:
         return f"EmbeddedWarehouse({str(self.path)!r})"

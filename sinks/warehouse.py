@@ -107,17 +107,19 @@ class Warehouse(Protocol):
         """Give back the connection or the folder. Closing twice is harmless."""
 
 
-def open_warehouse(url: str) -> Warehouse:
+def open_warehouse(url: str, *, create: bool = True) -> Warehouse:
     """Open the warehouse that ``url`` names.
 
     Args:
         url: ``clickhouse://user:password@host:port/database`` with the options ``secure``,
             ``verify`` (true or false), ``connect_timeout`` and ``timeout`` (seconds); or
             ``chdb:///absolute/folder`` or ``chdb:relative/folder`` for ClickHouse in this process.
+        create: Whether a folder is made that is not there; a server's database never is.
 
     Raises:
         ValueError: the URL is not of these forms.
-        WarehouseRefused: the embedded folder cannot be opened, or chdb is not installed.
+        WarehouseRefused: the embedded folder cannot be opened, or is not there and not to be made,
+            or chdb is not installed.
 
     A server is reached on the first request, not here, so that it may start after its clients.
     """
@@ -135,7 +137,7 @@ def open_warehouse(url: str) -> Warehouse:
                     f"{missing.name} is not installed: run `pip install 'touchline[embedded]'`, "
                     "or use a clickhouse:// warehouse"
                 ) from missing
-            return EmbeddedWarehouse.from_url(url)
+            return EmbeddedWarehouse.from_url(url, create=create)
         case scheme:
             raise ValueError(
                 f"a warehouse URL starts with clickhouse:// or chdb:, not with {scheme!r}"

@@ -131,6 +131,28 @@ def test_questions_go_to_the_reader(tmp_path: Path) -> None:
         assert migrate(warehouse) == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("funnel", "repeat-purchase"),
+        ("live",),
+        ("board",),
+        ("ask", "retention"),
+        ("warehouse", "check"),
+    ],
+    ids=" ".join,
+)
+def test_a_question_makes_no_warehouse(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Where there is none the error names the cure, and nothing is written in the wrong folder."""
+    (tmp_path / "mine").mkdir()
+    for folder in ("mine", "no/such"):
+        asked = CliRunner().invoke(cli, [*words, "--warehouse", f"chdb://{tmp_path}/{folder}"])
+        assert isinstance(asked.exception, WarehouseRefused), asked.output
+        assert f"no warehouse in {tmp_path}/{folder}: name the one" in str(asked.exception)
+        assert "`touchline warehouse migrate`" in str(asked.exception)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
+
+
 def test_the_pages_of_a_sink_ask_as_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """A funnel that somebody opens is no question of the user who writes, nor on its connection."""
     asked: list[Warehouse] = []

@@ -105,8 +105,13 @@ def period(since: str | None, until: str | None, zone: str) -> tuple[int | None,
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Warehouse]:
-    """Open the warehouse of the settings for one question, as the user who may only read."""
-    with closing(open_warehouse(settings.warehouse_reader or settings.warehouse)) as warehouse:
+    """Open the warehouse of the settings for one question, as the user who may only read.
+
+    Raises:
+        sinks.warehouse.WarehouseRefused: there is none: no question makes one.
+    """
+    url = settings.warehouse_reader or settings.warehouse
+    with closing(open_warehouse(url, create=False)) as warehouse:
         yield warehouse
 
 
