@@ -90,11 +90,11 @@ class Draft(Outcome):
         self._turn = None
 
     def ask_clock(self) -> None:
-        """Have the clock asked anew by what it may change; the others' times stay away."""
+        """Forget the turn: each rule that the clock may change tells its own anew."""
         self._turn = None
 
     def look_again(self, due: int | None) -> None:
-        """Have all rules judged again by the clock at this time; None asks for nothing."""
+        """Ask for the timer by which the clock judges its rules; None asks for nothing."""
         if due is not None and (self._turn is None or due < self._turn):
             self._turn = due
 

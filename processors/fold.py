@@ -28,7 +28,8 @@ def fold(profile: Profile, touchpoint: Touchpoint, at: int, playbook: Playbook) 
     """Apply one event to the profile of its person.
 
     An event seen before, or one that comes more than ``playbook.lateness`` after it occurred and
-    is not backfill, adds to its counter in the profile and changes nothing else.
+    is not backfill, adds to its counter in the profile and changes nothing else. A fact tells of
+    the late one.
 
     Args:
         profile: The profile before; it is not changed.

@@ -41,7 +41,7 @@ class Playbook:
 
     Attributes:
         fingerprint: Of all that it says: due times worked out under another one are not its own.
-        touch_ranks: AIPL rank (``processors.stages.AIPL``) by the kind of event.
+        touch_ranks: AIPL rank (``schemas.segments.AIPL``) by the kind of event.
         sops: SOPs by name.
         entries: SOPs by the kind of event that may open them.
         watched: Kinds of events that may move a journey on, or end it, by themselves.

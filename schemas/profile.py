@@ -45,12 +45,13 @@ class Journey(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One way through an SOP; a closed one stays, so that it is never opened again.
 
     Attributes:
-        version: The SOP's version when it opened.
-        entry_key: Id of the event that opened it.
-        opened_at: Business time of that event; steps are counted from it.
+        version: The SOP's version that it runs under.
+        entry_key: What opened it: the event's id or the timer's name.
+        opened_at: Business time of that event, or when the timer was due; steps count from it.
         step: Name of the next step; of the last one when closed.
         due: Stream time at which the next step is due, deferrals included.
-        ended: Why it closed: ``completed`` or the name of the condition; empty while open.
+        ended: Why it closed: the name of an exit, ``completed`` or another end that the walk knows
+            (``processors.journeys_walk``); empty while open.
         wanted: Time at which the step was due before it was late or deferred.
         ended_at: Stream time at which it closed; 0 while open.
         visits: How often it came to each step that it may come to again.

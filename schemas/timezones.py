@@ -1,7 +1,7 @@
 """Time zones from the pinned ``tzdata`` package, never from the machine.
 
 Two machines with different system data would plan the same step for different instants, and a
-replay would not agree with the run. See ``docs/decisions/0009-local-time.md``.
+replay would not agree with the run. See ``docs/decisions/0009-journeys-and-local-time.md``.
 """
 
 from functools import cache

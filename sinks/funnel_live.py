@@ -85,7 +85,7 @@ def find_live(
     before = {number: start for number, start in starts.items() if stored[number][0] < start}
     unsure |= _met_before(warehouse, funnel, before, limits)
     if len(unsure) > UNSURE_AT_MOST:
-        return NotLive("too many people have touches from before the worker followed it")
+        return NotLive(f"more than {UNSURE_AT_MOST:,} people cannot be answered from rows")
     return LiveFunnel(funnel, tuple(sorted(unsure)), moved_at, came_at)
 
 

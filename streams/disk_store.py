@@ -114,7 +114,10 @@ class DiskStore:
         self._dirty[user_id] = Entry(profile, self._written(user_id))
 
     def resume(self) -> int | None:
-        """Return the changelog's offset to read on from; None for its beginning."""
+        """Go back to what is on the disk, and return the changelog's offset to read on from.
+
+        None is its beginning.
+        """
         if self._checkpoint is None and self._trail.read:
             self.discard("filling it was broken off")
         self._begin(self._checkpoint)

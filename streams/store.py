@@ -65,7 +65,10 @@ class Store(Protocol):
         """The profiles, for the fold."""
 
     def resume(self) -> int | None:
-        """Return the changelog's offset to read on from; None for its beginning."""
+        """Go back to what is kept, and return the changelog's offset to read on from.
+
+        None is its beginning.
+        """
 
     def load(self, records: Records) -> None:
         """Take records of the changelog, in their order.
@@ -157,7 +160,7 @@ class MemoryStore:
         return self._profiles
 
     def resume(self) -> int | None:
-        """Return None, the beginning: nothing is kept from run to run."""
+        """Begin anew: nothing is kept from run to run."""
         self.discard("")
         return None
 
