@@ -9,8 +9,6 @@ from schemas.playbook.conditions import AttributeSpec, ConditionSpec, StageSpec,
 from schemas.profile import Profile
 from schemas.records import Touchpoint
 
-__all__ = ["Condition", "compile_condition", "stage_of"]
-
 
 def compile_condition(spec: ConditionSpec) -> Condition:
     """Turn a checked condition into one that the fold asks."""
@@ -74,11 +72,11 @@ def _attribute(spec: AttributeSpec) -> Condition:
     return Condition(
         holds=lambda profile, _touchpoint, _now: check(value(profile)),
         values=lambda profile, _touchpoint, _now: {f"attribute {name}": text(value(profile))},
-        triggers=attribute_trigger(name),
+        triggers=_attribute_trigger(name),
     )
 
 
-def attribute_trigger(name: str) -> dict[str, tuple[Matches | None, ...]]:
+def _attribute_trigger(name: str) -> dict[str, tuple[Matches | None, ...]]:
     """Return the event that may change this attribute."""
     return triggered(("attribute_set",), lambda touchpoint: touchpoint.payload["name"] == name)
 

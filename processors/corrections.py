@@ -1,18 +1,19 @@
 """Corrections: what was requested, and would not have been, had an event come in its time.
 
 Nothing is un-sent. A journey remembers which steps it took of late, and when. An event that
-occurred before one of them is held against it: would it have ended the journey, met the wait that
-timed out, taken the consent away, or closed the guard? Then a fact ``action_corrected`` says so.
+occurred before one of them is held against it: would it have kept the journey from opening, ended
+it, met the wait that timed out, taken the consent away, or closed the guard? Then a fact
+``action_corrected`` says so.
 ``docs/decisions/0010-late-events-correct.md`` states what the claim is, and where it ends.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from processors.conditions import Condition
 from processors.consents import permitted, said
 from processors.draft import Draft
 from processors.identity import action_id
+from processors.logic import Condition
 from processors.sops import Body, Sop, Step, reach
 from schemas.profile import Journey, Profile, Taken, copied
 from schemas.records import Touchpoint

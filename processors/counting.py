@@ -61,8 +61,7 @@ def count(draft: Draft, before: Profile, touchpoint: Touchpoint) -> Contribution
         joined = _joined(known, here)
         if joined is not None:
             in_minute, profile.minute = joined
-    occurred_at = touchpoint.occurred_at
-    occurred_at = min(occurred_at, at)  # nothing occurs after the log has it
+    occurred_at = min(touchpoint.occurred_at, at)  # nothing occurs after the log has it
     day, _ = draft.playbook.calendar.day(occurred_at)
     in_day = 0
     if at - occurred_at <= _DAYS:

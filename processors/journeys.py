@@ -5,7 +5,6 @@ stream time of the arrival. History opens no journey: a backfilled or too old ev
 ``action_suppressed`` instead.
 """
 
-from processors.conditions import Condition
 from processors.corrections import remember
 from processors.draft import Draft
 from processors.journeys_act import act
@@ -20,6 +19,7 @@ from processors.journeys_walk import (
     state_step,
     wanted_at,
 )
+from processors.logic import Condition
 from processors.sops import Sop, Step
 from schemas.profile import Journey, Profile
 from schemas.records import Touchpoint

@@ -74,9 +74,9 @@ def _action(
     wanted: Sent,
     expires_at: int,
 ) -> Action:
-    profile, text = draft.profile, journey.visit
+    profile, visit = draft.profile, journey.visit
     return Action(
-        action_id=action_id(profile.user_id, sop.name, journey.version, journey.entry_key, text),
+        action_id=action_id(profile.user_id, sop.name, journey.version, journey.entry_key, visit),
         user_id=profile.user_id,
         family=plan.family,
         template=plan.template,
@@ -88,7 +88,7 @@ def _action(
         sop=sop.name,
         sop_version=journey.version,
         entry_key=journey.entry_key,
-        step=text,
+        step=visit,
         cause_kind=draft.cause_kind,
         cause_id=draft.cause_id,
         channel=plan.channel,

@@ -46,11 +46,6 @@ class Condition:
     asks_event: bool = False
     denies_event: bool = False
 
-    @property
-    def kinds(self) -> frozenset[str]:
-        """The kinds of events that may change it, but for what is derived from them."""
-        return frozenset(self.triggers)
-
     def concerns(self, touchpoint: Touchpoint | None, changed: AbstractSet[str]) -> bool:
         """Tell whether the event, or what it ``changed`` of what is derived, may change it.
 

@@ -16,8 +16,8 @@ from processors.windows import EVER, add, grain_of
 from schemas.playbook.points import PointsSpec, TiersSpec
 from schemas.profile import Order, Profile
 
-POINTS_AT_MOST = 10**13
-"""The most that one order brings: a hundred thousand of them still sum up within 64 bits."""
+MONEY_POINTS_AT_MOST = 10**13
+"""The most that the money of one order brings: a hundred thousand times that fits into 64 bits."""
 TIER = "tier"
 """The machine that holds the tier."""
 
@@ -67,7 +67,7 @@ def money_points(points: Points, net_minor: int) -> int:
     """Return the points for an amount paid."""
     if not points.every_minor:
         return 0
-    return min(net_minor // points.every_minor * points.per_unit, POINTS_AT_MOST)
+    return min(net_minor // points.every_minor * points.per_unit, MONEY_POINTS_AT_MOST)
 
 
 def order_points(points: Points, order: Order) -> int:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-from processors.conditions import Condition, compile_condition
+from processors.conditions import compile_condition
 from processors.consents import EVERY_CHANNEL, permitted
 from processors.fill import Filled, compile_text
 from processors.limits import Quiet
-from processors.logic import any_of, triggered
+from processors.logic import Condition, any_of, triggered
 from processors.outreach import compile_quiet
 from schemas.playbook.sops import END, ActionSpec, BodySpec, SopSpec, StepSpec, YearlySpec
 from schemas.profile import Profile
@@ -84,7 +84,6 @@ class Exit(NamedTuple):
 class Body:
     """One version of what happens inside a journey."""
 
-    version: int
     first: str
     steps: Mapping[str, Step]
     exits: tuple[Exit, ...]
@@ -176,7 +175,6 @@ def _body(spec: BodySpec, opt_out: Mapping[str, bool]) -> Body:
     names = [step.name for step in spec.steps]
     ways = {step.name: _ways(step, name) for step, name in zip(spec.steps, following, strict=True)}
     return Body(
-        version=spec.version,
         first=names[0],
         steps={
             step.name: _step(step, ways, [each.condition for each in exits]) for step in spec.steps
@@ -285,7 +283,7 @@ NAMED_EXITS: dict[str, Condition] = {
 
 
 def _withdrawn(asked: set[tuple[str, str]], opt_out: Mapping[str, bool]) -> Condition:
-    """Return whether a word takes the consent for one of the SOP's purposes on its channel."""
+    """Return the condition of a word that forbids one of the SOP's purposes on its channel."""
 
     def forbids(profile: Profile, touchpoint: Touchpoint) -> bool:
         word = touchpoint.payload

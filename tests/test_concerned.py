@@ -7,8 +7,7 @@ from hypothesis import given
 from strategies import THOROUGH, Log
 from worlds import World, worlds
 
-from processors.conditions import Condition
-from processors.logic import any_of
+from processors.logic import Condition, any_of
 from processors.playbook import Playbook
 from processors.rules import Asked
 from processors.sops import Sop

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 from strategies import DAY, HOUR, START
 
-from processors.conditions import Condition, compile_condition
+from processors.conditions import compile_condition
+from processors.logic import Condition
 from schemas.playbook import ConditionSpec
 from schemas.profile import Mark, Profile, Tag
 from schemas.records import Touchpoint

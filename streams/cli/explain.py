@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from processors.timeline import about, tell
-from schemas.playbook import find_playbook
+from schemas.playbook import SopSpec, find_playbook
 from schemas.timezones import load_zone
 from streams.cli.history import History, fold_file, read_person
 from streams.cli.output import json_option, load_settings, settings_options
@@ -100,9 +100,9 @@ def _load(user: str, events: Path | None, until: int | None, flags: dict[str, An
     return history
 
 
-def _never(history: History, sop: Any) -> str:
+def _never(history: History, sop: SopSpec) -> str:
     kinds = [event.kind for event, _ in history.touchpoints]
-    wanted = _entry_kinds(sop)
+    wanted = sop.enter.event
     asked = sop.enter.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"event"})
     if not wanted:
         condition = json.dumps(asked["condition"], ensure_ascii=False)
@@ -111,8 +111,3 @@ def _never(history: History, sop: Any) -> str:
     also = f"; it also asks for {json.dumps(asked, ensure_ascii=False)}" if asked else ""
     came = f"of which there were {had} in {len(kinds)} events"
     return f"it opens with {' or '.join(wanted)}, {came}{also}"
-
-
-def _entry_kinds(sop: Any) -> list[str]:
-    event = getattr(sop.enter, "event", None) or ()
-    return [event] if isinstance(event, str) else list(event)
