@@ -16,7 +16,7 @@ from schemas.profile import Sent
 LEDGER_AT_MOST = 256
 _MINUTE = 60_000
 _DAY = 86_400_000
-# Two days more than the period has: so far apart are the days of two zones at most.
+# Two days more than the period has: more than clocks that are set back add to it.
 _LONGEST = {"day": 3 * _DAY, "week": 9 * _DAY, "month": 33 * _DAY}
 
 
@@ -100,7 +100,7 @@ class Cap:
     def _open(self, sent: Sent, now: int, zone: ZoneInfo) -> bool:
         if self.within:
             return sent.at > now - self.within
-        # A change of zone may put the past into a later day than now: it counts all the same.
+        # A clock that is set back may put the past into a later day than now: it counts as well.
         days = date_of(sent.at, zone), date_of(now, zone)
         return _period(days[0], self.period) >= _period(days[1], self.period)
 

@@ -47,6 +47,11 @@ class Story:
         """Let the clock go on to this hour; return the facts."""
         return self.partition.advance(START + int(hour * HOUR) + milliseconds).facts
 
+    def go_on_under(self, text: str) -> None:
+        """Start the worker again with another playbook, of version 2; ``text`` is without head."""
+        head = HEAD.replace("version: 1", "version: 2")
+        self.partition = Partition(compiled(head + text), self.partition.profiles)
+
     @property
     def ann(self) -> Profile:
         """The person as she is now."""

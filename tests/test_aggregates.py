@@ -9,11 +9,13 @@ from histories import lives
 from hypothesis import given
 from hypothesis import strategies as st
 from live_worlds import PLAYBOOK, count_all, fold_cut, totals, with_campaigns
+from playbook_yaml import brisk
 from strategies import START, THOROUGH, Log, cuts, logs
 
 from processors import aggregates
 from processors.counting import LONGEST_VALUE, TOO_LONG, VALUES_AT_MOST, days_kept
 from processors.partition import Partition
+from schemas.aggregates import decode_block, encode_block
 from schemas.profile import encode
 from schemas.records import Touchpoint
 from streams.restore import new_shard
@@ -150,6 +152,18 @@ def test_what_a_partition_keeps_is_bounded() -> None:
     assert len(encode(profile)) < 16_000
 
 
+def test_a_touch_of_more_than_a_month_ago_counts_without_its_person() -> None:
+    """Who was counted on a day is remembered for 31 days, however late a touch may come."""
+    partition = Partition(brisk(lateness="60d"), {})
+    now = START + 100 * DAY
+    told = []
+    for user, ago in (("ann", 31 * DAY), ("bob", 31 * DAY + 1)):
+        rows = partition.apply([(view(1, now - ago, user), now)]).aggregates.values()
+        (day,) = (row for row in rows if row.grain == "day")
+        told.append((day.touches[0], day.people[0]))
+    assert told == [(1, 1), (2, 1)]
+
+
 def test_a_value_beyond_the_bound_has_touches_and_no_person() -> None:
     """The ninth campaign of a person's day counts its touches; too long a name has another."""
     log = [(view(n, START, campaign=f"c{n}"), START) for n in range(VALUES_AT_MOST + 1)]
@@ -207,8 +221,7 @@ def test_another_currency_begins_another_block() -> None:
     """Sums of two currencies never meet."""
     partition = Partition(PLAYBOOK, {})
     (first, *_) = partition.apply([(view(1, START), START)]).aggregates.values()
-    other = msgspec.structs.replace  # the block only, as a worker with a new playbook finds it
-    block = other(partition.aggregates.block)
+    block = decode_block(encode_block(partition.aggregates.block))  # as a restarted worker has it
     again = aggregates.Aggregates(block, "CNY")
     assert (first.currency, first.block) == ("USD", 0)
     assert (again.block.currency, again.block.first) == ("CNY", 1)

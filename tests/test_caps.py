@@ -54,6 +54,49 @@ def test_a_cap_may_defer_until_there_is_room() -> None:
     assert ann.told("action_deferred") == [("action_deferred", "tour/a", "cap")]
 
 
+def test_a_cap_that_was_made_tighter_waits_for_the_latest_it_counts() -> None:
+    """Of three that are within the time one must be left: so two have to be over, not the first."""
+    cap = {"name": "week", "within": "7d", "then": "defer"}
+    tour = every("1d", 4)
+    ann = Person(book(tour, caps=[cap | {"at_most": 3}]), NOON)
+    ann.joins()
+    ann.waits(3 * DAY + HOUR)
+    ann.under(book(tour, caps=[cap | {"at_most": 2}], version=2)).waits(30 * DAY)
+    assert [(at - NOON) // DAY for at in ann.times] == [1, 2, 3, 9]
+    assert len(ann.told("action_deferred")) == 1
+
+
+def test_a_day_of_twenty_five_hours_is_one_day() -> None:
+    """Where clocks go back, what was sent at its begin counts to its end."""
+    caps = [
+        {"name": "messages", "at_most": 1, "per": "day"},
+        {"name": "leads", "at_most": 9, "per": "day", "families": ["lead"]},
+    ]
+    tour = sop(
+        step("first"),
+        step("between", {"family": "lead"}, after="1450m"),
+        step("second", after="1480m"),
+    )
+    begin = when("2026-10-25 00:10", "Europe/Berlin")
+    ann = Person(book(tour, caps=caps, timezone="Europe/Berlin"), begin)
+    ann.joins()
+    ann.until(when("2026-10-25 23:59", "Europe/Berlin"))
+    assert ann.steps == ["first", "between"]
+    assert ann.told("action_suppressed") == [("action_suppressed", "tour/second", "cap")]
+
+
+def test_a_log_whose_clock_is_set_back_over_midnight_gives_no_room() -> None:
+    """What was sent tomorrow, by the clock of today, has taken today's room."""
+    cap = {"name": "one", "at_most": 1, "per": "day"}
+    other = sop(step("x"), name="other", enter={"event": "group_left"})
+    ann = Person(book(sop(step("hi")), other, caps=[cap]), when("2026-03-03 00:00"))
+    ann.joins()
+    ann.now -= HOUR
+    ann.does("group_left", way="")
+    assert ann.steps == ["hi"]
+    assert ann.told("action_suppressed") == [("action_suppressed", "other/x", "cap")]
+
+
 def test_the_calendar_day_is_that_of_the_person() -> None:
     """WeCom's one mass message per customer per day starts again at their midnight."""
     cap = {"name": "mass", "at_most": 1, "per": "day", "channels": ["wecom"], "then": "defer"}

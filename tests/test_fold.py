@@ -120,6 +120,8 @@ def test_a_hash_that_straddles_two_others_is_no_repeat() -> None:
     assert not seen(recent, recent[4:12])
     assert seen(recent + recent[4:12], recent[4:12])
     assert seen(recent, recent[8:])
+    sevens = b"\7" * 8  # found within two entries first, then as the second of them
+    assert seen(bytes(4) + b"\7" * 12, sevens)
 
 
 def test_a_late_event_is_counted_and_told() -> None:
@@ -280,6 +282,25 @@ def test_a_refund_of_a_settled_order_reduces_the_money_alone() -> None:
     assert (profile.frequency, profile.monetary_minor) == (200, 199_000)
 
 
+def test_an_order_that_an_event_in_time_may_still_change_is_not_settled() -> None:
+    """Of the oldest those beyond the lateness go; the one that is just as old stays."""
+    ages = [7 * DAY + 1] * 15 + [7 * DAY] + [0] * 64
+    orders = after(*[paid(f"o{n}", START + 7 * DAY - age) for n, age in enumerate(ages)]).orders
+    assert sorted(orders) == sorted(f"o{n}" for n in range(15, 80))
+
+
+def test_refunds_whose_orders_never_come_are_bounded_and_stay_exact() -> None:
+    """Those that are settled have reduced the money; an order that comes after all adds its own."""
+    refunds = [refunded(f"o{n}", START + n, 10) for n in range(ORDERS_AT_MOST)]
+    profile = after(*refunds)
+    settled = ORDERS_AT_MOST - len(profile.orders)
+    assert settled > 0
+    assert (profile.frequency, profile.monetary_minor) == (0, -10 * settled)
+    forgotten = next(n for n in range(ORDERS_AT_MOST) if f"o{n}" not in profile.orders)
+    paid_after = after(*refunds, paid(f"o{forgotten}", START + ORDERS_AT_MOST, 1000))
+    assert (paid_after.frequency, paid_after.monetary_minor) == (1, 1000 - 10 * settled)
+
+
 @pytest.mark.parametrize(
     ("touchpoint", "reason"),
     [
@@ -287,6 +308,7 @@ def test_a_refund_of_a_settled_order_reduces_the_money_alone() -> None:
         (paid("a", START, -1), "negative_amount"),
         (refunded("a", START, -1), "negative_amount"),
         (paid("a", START, 2**62), "amount_too_large"),
+        (paid("a" * 257, START), "text_too_long"),
     ],
 )
 def test_money_that_cannot_be_counted_is_rejected(touchpoint: Touchpoint, reason: str) -> None:
@@ -327,6 +349,8 @@ def test_a_new_customer_grows_old_by_the_clock() -> None:
     partition = Partition(SHIPPED, {})
     partition.apply([(paid("a", START), START)])
     partition.advance(START + 365 * DAY)
+    view = event("v", "page_viewed", START + 365 * DAY, page="/", category="", duration_ms=0)
+    partition.apply([(view, START + 365 * DAY)])
     assert partition.profiles["ann"].customer == "new_purchased"
     effects = partition.advance(START + 365 * DAY + 1)
     assert told(effects) == [("stage_changed", "customer", "old_purchased")]

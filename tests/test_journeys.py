@@ -264,6 +264,30 @@ def test_who_is_inside_a_version_that_is_gone_leaves() -> None:
     assert ann.steps == []
 
 
+def test_who_waits_for_a_step_that_was_taken_out_leaves() -> None:
+    """Where steps change under one version, a journey whose step is not there any more ends."""
+    ann = Person(book(OLD), NOON)
+    ann.joins()
+    ann.under(book(OLD | {"steps": [step("two", after="2d")]}, version=2)).waits(30 * DAY)
+    assert ann.told("journey_exited") == [("journey_exited", "tour", "step_removed")]
+    assert ann.facts[-1].rule == "sops.tour.steps"
+    assert ann.steps == []
+
+
+def test_a_condition_that_denies_an_event_opens_a_journey_at_any_timer() -> None:
+    """At a timer no event is at hand: one that comes early for all else is early enough for it."""
+    enter = {"condition": {"not": {"event": "group_joined"}}}
+    engagement = {"engagement": {"silent_after": "10h", "lost_after": "20h"}}
+    ann = Person(book(sop(step("hi"), enter=enter), stages=engagement), NOON)
+    ann.joins()
+    ann.waits(4 * HOUR)
+    ann.joins()  # the timer stays where the first one put it
+    assert ann.steps == []
+    ann.until(NOON + 10 * HOUR + 1)
+    assert ann.times == [NOON + 10 * HOUR + 1]
+    assert ann.profile.machines["engagement"] == "active"
+
+
 def test_history_opens_no_journey_by_a_condition_either() -> None:
     """Backfill that makes the condition true states so, and uses up the edge."""
     enter = {"condition": {"attribute": {"name": "score", "at_least": 5}}}

@@ -97,3 +97,23 @@ def test_transitions_follow_on_from_each_other_but_one_event_opens_one() -> None
         ("stage_changed", "course", "gone", "new"),
     ]
     assert [fact.rule[-2] for fact in facts] == ["2", "3"]
+
+
+def test_a_transition_that_is_open_already_is_taken_at_the_next_timer() -> None:
+    """One event enters no state twice; a timer that comes early for all else goes on from there."""
+    story = Story("""
+stages:
+  engagement: {silent_after: 10h, lost_after: 20h}
+  machines:
+    - name: turn
+      states: [{name: here}, {name: there}]
+      transitions:
+        - {from: here, to: there, when: {friend: held}}
+        - {from: there, to: here, when: {friend: held}}
+""")
+    story.tell(0, "friend_added")
+    assert story.ann.machines["turn"] == "there"
+    assert changes(story.tell(4, "message_received"), "stage_changed") == []
+    assert story.wait(10) == []
+    facts = story.wait(10, milliseconds=1)
+    assert changes(facts, "stage_changed") == [("stage_changed", "turn", "there", "here")]

@@ -1,5 +1,6 @@
 """Points for behaviour and money, right under refunds; tiers that rise, last and fall."""
 
+import pytest
 from rule_story import Story, changes
 
 POINTS = """
@@ -61,3 +62,32 @@ def test_a_refund_takes_the_tier_at_once() -> None:
     story.tell(0, "order_paid", amount_minor=10_000)
     facts = story.tell(5, "order_refunded", amount_minor=10_000)
     assert changes(facts, "tier_changed") == [("tier_changed", "tier", "gold", "bronze")]
+
+
+def test_the_grace_keeps_the_best_sum_that_there_was_in_it() -> None:
+    """Two orders were within reach of each other for an hour: the tier is kept from that one on."""
+    story = Story(SLIDING)
+    story.tell(0, "order_paid", order_id="o1", amount_minor=4_500)
+    facts = story.tell(48, "order_paid", order_id="o2", amount_minor=4_500)
+    assert changes(facts, "tier_changed") == [("tier_changed", "tier", "silver", "gold")]
+    for hour in (49, 60, 71, 72):  # an event that may earn asks again
+        story.tell(hour, "activity_attended", category="other")
+        assert story.ann.machines["tier"] == "gold"
+    facts = story.wait(73)
+    assert changes(facts, "tier_changed") == [("tier_changed", "tier", "gold", "silver")]
+
+
+@pytest.mark.parametrize(
+    ("rules", "earned"),
+    [
+        ("events: [{event: activity_attended, points: 30}]", 30),
+        ("orders: {each: 5}", 5),
+        ("orders: {every_minor: 300, points: 2}", 6),
+    ],
+)
+def test_only_what_is_said_earns(rules: str, earned: int) -> None:
+    """Orders bring nothing where only events do, their money nothing where only `each` does."""
+    story = Story(f"points: {{{rules}}}")
+    story.tell(0, "activity_attended", category="camp")
+    story.tell(1, "order_paid", amount_minor=999)
+    assert story.ann.points == earned

@@ -154,3 +154,21 @@ tags:
     assert story.tags == {"reader": True, "mood": "bad"}
     story.tell(2, "attribute_set", name="mood", value="good")
     assert story.tags == {"reader": True, "mood": "good", "both": True}
+
+
+def test_a_tag_that_the_playbook_no_longer_has_goes_at_the_next_event() -> None:
+    """Held or kept, it is taken away once, and the fact names the version that came without it."""
+    story = Story(READER + ASKED.removeprefix("\ntags:\n"))
+    story.tell(0, "page_viewed", category="course")
+    story.tell(1, "page_viewed", category="course")
+    story.tell(1, "message_received", intent="price")
+    assert story.tags == {"reader": True, "asked": True}
+    story.go_on_under("tags: [{name: other}]")
+    facts = story.tell(1, "page_viewed")
+    assert changes(facts, *TAG_FACTS) == [
+        ("tag_removed", "asked", "true", ""),
+        ("tag_removed", "reader", "true", ""),
+    ]
+    assert facts[-1].values == {"playbook_version": "2"}
+    assert (story.tags, story.ann.assigned, story.ann.trails) == ({}, {}, {})
+    assert changes(story.tell(2, "page_viewed"), *TAG_FACTS) == []
