@@ -239,6 +239,16 @@ def test_a_refund_may_come_before_its_order() -> None:
     assert (less.frequency, less.monetary_minor, less.last_paid_at) == (1, 600, START + 1)
 
 
+def test_the_time_of_an_order_is_that_of_its_first_payment() -> None:
+    """Whichever of two payments arrives first."""
+    first, second = paid("a", START), structs.replace(paid("a", START + 5), event_id="second")
+    for payments in ((first, second), (second, first)):
+        partition = Partition(SHIPPED, {})
+        partition.apply((each, START + 9) for each in payments)
+        ann = partition.profiles["ann"]
+        assert (ann.frequency, ann.monetary_minor, ann.last_paid_at) == (1, 2000, START)
+
+
 def test_a_refund_of_the_last_order_brings_the_one_before_back() -> None:
     """Recency follows the latest order that still counts."""
     profile = after(paid("a", START), paid("b", START + 5), refunded("b", START + 6))

@@ -60,6 +60,26 @@ def test_a_kept_tag_expires_after_its_time_and_is_renewed_by_the_event() -> None
     assert facts[-1].rule == "tags.asked.ttl"
 
 
+def test_a_kept_tag_is_there_to_the_end_of_its_time() -> None:
+    """An event of that very instant, which says nothing newer, finds it."""
+    story = Story(ASKED)
+    story.tell(0, "message_received", intent="price")
+    assert not changes(story.tell(10, "message_received", intent="price", late=11), *TAG_FACTS)
+    assert story.tags == {"asked": True}
+
+
+def test_an_event_that_both_gives_and_takes_a_tag_gives_it() -> None:
+    """It says both at once, and giving has the last word."""
+    story = Story("""
+tags:
+  - {name: writes, when: {event: message_received}, until: {event: [message_received, order_paid]}}
+""")
+    story.tell(0, "message_received")
+    assert story.tags == {"writes": True}
+    story.tell(1, "order_paid")
+    assert story.tags == {}
+
+
 def test_a_kept_tag_ends_with_the_event_that_takes_it_away() -> None:
     """`until` removes it, and only what came before in business time."""
     story = Story(ASKED)
