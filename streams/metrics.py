@@ -44,7 +44,7 @@ class ShardCollector(Collector):
             "touchline_profiles": "People with a profile.",
             "touchline_applied_offset": "The last offset applied.",
             "touchline_stream_clock_seconds": "Stream clock, in seconds since 1970.",
-            "touchline_timers_pending": "Timers that wait for their time.",
+            "touchline_timers_pending": "People who wait for a timer.",
             "touchline_unaccounted_records": "Offsets up to the last applied that are neither "
             "applied, duplicate, late, dead nor without a record: 0, or a defect.",
         }

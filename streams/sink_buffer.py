@@ -26,7 +26,7 @@ class SinkBuffer:
 
     A row is durable before its offset is committed. A row inserted twice (a lost answer, a
     restart) has the same place in the log and replaces itself. While ClickHouse is away the
-    buffer stays full, its agents wait, Faust pauses their partitions, and memory stays bounded.
+    buffer stays full, its agents wait, no other batch comes to them, and memory stays bounded.
 
     Attributes:
         durable: For each partition, the offset up to which its rows are durable.

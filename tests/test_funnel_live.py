@@ -24,12 +24,21 @@ from funnel_worlds import (
 from warehouses import NewTables
 
 from processors import walks
+from sinks import funnel_live
 from sinks.funnel import fell_out, funnel_trend, run_funnel
-from sinks.funnel_live import LiveFunnel, _attempts, find_live, live_fell_out, live_trend, run_live
+from sinks.funnel_live import (
+    LiveFunnel,
+    NotLive,
+    _attempts,
+    find_live,
+    live_fell_out,
+    live_trend,
+    run_live,
+)
 from sinks.funnel_spec import Funnel
 from sinks.sql import Params
 from sinks.warehouse import Warehouse
-from streams.funnels import find_funnel
+from streams.funnels import count_steps, find_funnel
 
 PEOPLE = 1_000 if os.environ.get("CI") else 250
 SEED = 5
@@ -139,6 +148,24 @@ def test_live_adhoc_and_plain_python_agree_about_every_person(made: Made, name: 
     trend = funnel_trend(warehouse, funnel, timezone="Asia/Shanghai")
     assert live_trend(warehouse, live, timezone="Asia/Shanghai") == trend
     assert live_fell_out(warehouse, live, 1) == fell_out(warehouse, funnel, 1)
+
+
+def test_with_too_many_whom_rows_cannot_answer_all_are_asked_from_raw_touches(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One person beyond the bound is enough; the figures are the same, and the reason is told."""
+    warehouse, _, _ = made
+    funnel = find_funnel(playbook(), "plain")
+    live = find_live(warehouse, funnel)
+    assert isinstance(live, LiveFunnel)
+    assert live.unsure, "the case tests nothing"
+    monkeypatch.setattr(funnel_live, "UNSURE_AT_MOST", len(live.unsure))
+    assert find_live(warehouse, funnel) == live
+    monkeypatch.setattr(funnel_live, "UNSURE_AT_MOST", len(live.unsure) - 1)
+    source = find_live(warehouse, funnel)
+    assert isinstance(source, NotLive)
+    assert f"more than {len(live.unsure) - 1:,} people" in source.reason
+    assert count_steps(warehouse, funnel, source) == run_live(warehouse, live)
 
 
 def _found(warehouse: Warehouse, live: LiveFunnel) -> dict[str, Any]:

@@ -84,6 +84,9 @@ def test_a_date_that_has_passed_is_skipped() -> None:
     ann.joins()
     assert ann.steps == ["hi"]
     assert ann.told("step_skipped") == [("step_skipped", "tour/exam", "date_passed")]
+    bob = Person(book(tour), when("2026-01-10 09:00"), "bob")
+    bob.joins()  # at that very instant: it is not over
+    assert bob.steps == ["exam", "hi"]
 
 
 def test_a_late_entry_is_requested_when_it_arrives_and_says_for_when_it_was() -> None:
