@@ -15,7 +15,6 @@ from processors.playbook import Playbook
 from schemas.records import Action, Fact, Touchpoint
 
 START = when("2026-03-02T09:00")
-GONE = {"event": "friend_removed"}
 
 
 def corrected(person: Person) -> list[tuple[str, str]]:

@@ -32,7 +32,6 @@ from streams.cli import cli
 from streams.settings import Settings, SettingsError
 
 DAY = 86_400_000
-NOW = 4_000_000_000_000  # 2096: nothing that lives shorter than the test's clock has run out
 CLUSTER = Deployment("two-by-two", {"touchpoints": 730})
 CONFIG = """<clickhouse><tcp_port>9000</tcp_port><remote_servers><one><shard><replica>
 <host>127.0.0.1</host><port>9000</port></replica></shard></one></remote_servers></clickhouse>"""
