@@ -201,14 +201,14 @@ def by_clock(rules: Iterable[Rule]) -> tuple[Asked, ...]:
 
 
 def _clocked(rule: Rule) -> bool:
-    """Tell whether a rule may come to another end at a timer, by the clock or without its event."""
+    """Tell whether a rule may come to another end at a timer."""
     match rule:
+        case HeldTags() | Ladder():
+            return rule.turns is not never
         case KeptTags():
             return bool(rule.ttls)
         case Transitions():
             return True  # one that was open behind the last event may be taken now
-        case _:
-            return any(each.turns is not never or each.asks_event for each in rule.conditions)
 
 
 def manual_tag(touchpoint: Touchpoint) -> str:

@@ -15,16 +15,14 @@ from schemas.records import Touchpoint
 
 
 def hold(draft: Draft, held: HeldTags, touchpoint: Touchpoint | None) -> None:
-    """Bring held tags up to the draft's time: the first rule that gives a value has its tag."""
+    """Bring held tags up to the draft's time: the first rule that holds gives its tag."""
     profile, now = draft.profile, draft.at
     draft.look_again(held.turns(profile, now))
     giving, value = None, None
     for rule in held.rules:
         if rule.condition.holds(profile, touchpoint, now):
-            value = _value(draft, rule, touchpoint)
-            if value is not None:
-                giving = rule
-                break
+            giving, value = rule, _value(draft, rule, touchpoint)
+            break
     for rule in held.rules:
         if rule.tag in profile.tags and (giving is None or rule.tag != giving.tag):
             _take(draft, rule.tag, "tag_removed", rule.path, _read(draft, rule, touchpoint))

@@ -40,9 +40,8 @@ def _of_condition(condition: Condition) -> Turns:
 
 def _of_rule(rule: Rule) -> Turns:
     match rule:
-        case HeldTags() | Ladder():
-            asks = any(each.asks_event for each in rule.conditions)
-            return _at_once if asks else rule.turns
+        case HeldTags() | Ladder():  # of the event at hand these may not ask
+            return rule.turns
         case KeptTags():
             return _of_kept(rule) if rule.ttls else never
         case Transitions():

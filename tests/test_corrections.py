@@ -73,6 +73,17 @@ def test_an_answer_that_a_wait_missed_corrects_the_other_way() -> None:
     assert corrected(ann) == [("tour/coupon", "wait_met")]
 
 
+def test_a_wait_says_nothing_of_the_steps_before_it() -> None:
+    """What it waited for was there all along: only what came of its timeout would not have been."""
+    way = {"for": {"friend": "held"}, "timeout": "2h", "then": "end", "else": "coupon"}
+    ann = Person(book(sop(step("first"), wait("answer", **way), step("coupon"))), START)
+    ann.joins()
+    ann.waits(3 * HOUR)
+    ann.does("friend_added", staff="li", way="", ago=4 * HOUR)
+    assert ann.steps == ["first", "coupon"]
+    assert corrected(ann) == [("tour/coupon", "wait_met")]
+
+
 def test_a_refusal_that_came_late_corrects_what_it_forbade() -> None:
     """Marketing that went out after the no is corrected; the service message is not."""
     tour = sop(step("offer", {"purpose": "marketing"}), step("manual", {"purpose": "service"}))
