@@ -4,18 +4,19 @@
      "kind": "order_paid", "payload": {"order_id": "1", "amount_minor": 990, "currency": "CNY"}}
 
 (on one line). Times are ISO 8601 with an offset, or milliseconds since 1970 UTC. Fields with a
-default may be left out. ``appended_at``, the stream time of the record, is for simulations.
+default may be left out. ``appended_at`` is the stream time of the record, for simulations and for
+publishing a log again.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
 
-from schemas.codec import MAX_BYTES
+from schemas.codec import MAX_BYTES, Codec
 from schemas.records import Touchpoint
 from schemas.rules import (
     END_OF_TIME,
@@ -29,8 +30,13 @@ from schemas.rules import (
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = 60_000
 _SECONDS = range(1_000_000_000, END_OF_TIME // 1000)
 """Milliseconds of early 1970, and so the seconds from 2001 to 2099 of who forgot to multiply."""
+_ESCAPED = 6
+"""Bytes that one byte of a text may take in JSON: a control character is ``\\u0001``."""
+_NAMES = 4096
+"""Room for the names of the fields."""
 _TIME_WORDS = (
     'a time from 1970 to 2099, such as "2024-05-01T12:00:00+08:00", or its milliseconds since 1970'
 )
@@ -59,7 +65,7 @@ class Line:
     Attributes:
         number: Counted from 1.
         touchpoint: What it holds.
-        appended_at: Stream time for a simulation, in milliseconds since 1970 UTC, if stated.
+        appended_at: Stream time of its record, in milliseconds since 1970 UTC, if stated.
     """
 
     number: int
@@ -68,7 +74,7 @@ class Line:
 
 
 def read_lines(
-    stream: Iterable[bytes | str], *, source: str = "<lines>"
+    stream: Iterable[bytes | str], *, source: str = "<lines>", max_bytes: int = MAX_BYTES
 ) -> Iterator[Line | LineError]:
     """Yield each line's touchpoint, or what is wrong with it; blank lines are passed over.
 
@@ -77,6 +83,7 @@ def read_lines(
     Args:
         stream: An open file, or anything else that yields lines of UTF-8.
         source: What to call it in an error's message.
+        max_bytes: The largest touchpoint on the log; its line may be longer.
     """
     for number, raw in enumerate(stream, 1):
         text = raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw
@@ -85,7 +92,7 @@ def read_lines(
         if not text.strip():
             continue
         try:
-            yield _read_line(number, text)
+            yield _read_line(number, text, max_bytes)
         except ValueError as error:
             yield LineError(number, str(error), source)
 
@@ -95,10 +102,10 @@ def format_line(touchpoint: Touchpoint, appended_at: int | None = None) -> str:
     rules = envelope_rules()
     fields = msgspec.structs.asdict(touchpoint)
     line = {name: fields[name] for name in rules if fields[name] != rules[name].default}
-    line["occurred_at"] = _format_time(touchpoint.occurred_at)
+    line["occurred_at"] = format_time(touchpoint.occurred_at)
     line |= {"kind": touchpoint.kind, "payload": touchpoint.payload}
     if appended_at is not None:
-        line["appended_at"] = _format_time(appended_at)
+        line["appended_at"] = format_time(appended_at)
     return msgspec.json.encode(line).decode()
 
 
@@ -126,9 +133,15 @@ def parse_time(value: object) -> int:
     raise ValueError(f"must be {_TIME_WORDS}, not {shown(value)}")
 
 
-def _read_line(number: int, text: bytes) -> Line:
-    if len(text) > MAX_BYTES:
-        raise ValueError(f"{len(text)} bytes; a touchpoint has at most {MAX_BYTES}")
+def format_time(milliseconds: int) -> str:
+    """Return a time as lines have it: ``2024-05-01T12:00:00.000Z``."""
+    minute, rest = divmod(milliseconds, _MINUTE)
+    return f"{_format_minute(minute)}:{rest // 1000:02}.{rest % 1000:03}Z"
+
+
+def _read_line(number: int, text: bytes, max_bytes: int) -> Line:
+    if len(text) > _ESCAPED * max_bytes + _NAMES:
+        raise ValueError(f"{len(text)} bytes; a touchpoint has at most {max_bytes}")
     try:
         fields = msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -139,7 +152,15 @@ def _read_line(number: int, text: bytes) -> Line:
     if problems:
         raise ValueError("; ".join(problems))
     appended_at = fields.pop("appended_at", None)
-    return Line(number, Touchpoint(**fields), appended_at)
+    touchpoint = Touchpoint(**fields)
+    if len(text) > max_bytes:  # only then can the record be too large: Avro is shorter than JSON
+        _codec(max_bytes).encode_touchpoint(touchpoint)
+    return Line(number, touchpoint, appended_at)
+
+
+@cache
+def _codec(max_bytes: int) -> Codec:
+    return Codec(max_bytes=max_bytes)
 
 
 @cache
@@ -178,6 +199,7 @@ def _complete_payload(fields: dict[str, Any]) -> list[str]:
     return find_problems(rules, payload, "payload.")
 
 
-def _format_time(milliseconds: int) -> str:
-    time = _EPOCH + timedelta(milliseconds=milliseconds)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+@lru_cache(maxsize=1024)
+def _format_minute(minute: int) -> str:
+    """Return ``2024-05-01T12:00``; lines that follow one another are mostly of the same ones."""
+    return (_EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M")

@@ -80,8 +80,9 @@ class Publisher:
         bootstrap: ``host:port`` of a broker, several with commas between.
         topic: The topic's name on the broker; it must exist.
         codec: Encodes the touchpoints.
-        event_time: Give each record the time at which its event occurred, to replay history;
-            it holds on a topic with ``message.timestamp.type=CreateTime``.
+        event_time: Give each record the time that is stated for it, or else that at which its
+            event occurred, to replay history; it holds on a topic with
+            ``message.timestamp.type=CreateTime``.
         delivery_seconds: A record not acknowledged for so long has failed.
 
     Raises:
@@ -114,19 +115,25 @@ class Publisher:
                 "create it with `touchline topics create`"
             ) from error
 
-    def publish(self, touchpoint: Touchpoint) -> None:
+    def publish(self, touchpoint: Touchpoint, appended_at: int | None = None) -> None:
         """Send one touchpoint; waits only while too many are unacknowledged.
+
+        Args:
+            touchpoint: What happened.
+            appended_at: The time of its record in milliseconds since 1970 UTC, with
+                ``event_time``; when it occurred, by default.
 
         Raises:
             schemas.wire.EncodeError: the contract does not allow it; nothing was sent.
             PublishError: this record, or earlier ones that ``failures`` names, failed. In the
                 second case this one was not sent.
         """
+        at = touchpoint.occurred_at if appended_at is None else appended_at
         self._send(
             f"event {touchpoint.event_id} of {touchpoint.user_id}",
             touchpoint.user_id.encode(),
             self._encode(touchpoint),
-            touchpoint.occurred_at if self._event_time else None,
+            at if self._event_time else None,
         )
 
     def publish_raw(self, key: bytes | None, value: bytes | None) -> None:

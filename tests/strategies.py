@@ -70,9 +70,9 @@ KINDS = sorted(PAYLOADS)
 
 
 @st.composite
-def touchpoints(draw: st.DrawFn, kinds: st.SearchStrategy[str] | None = None) -> Touchpoint:
-    """Draw a touchpoint that the contract allows."""
-    kind = draw(kinds or st.sampled_from(KINDS))
+def touchpoints(draw: st.DrawFn, kind: str = "") -> Touchpoint:
+    """Draw a touchpoint that the contract allows, of this kind or of any."""
+    kind = kind or draw(st.sampled_from(KINDS))
     text = st.text(max_size=20)
     return Touchpoint(
         event_id=draw(IDS),

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import TIMES, touchpoints
+from strategies import KINDS, TIMES, touchpoints
 
 from schemas.codec import Codec
 from schemas.jsonlines import Line, LineError, format_line, parse_time, read_lines
@@ -46,12 +46,22 @@ def touchpoint(line: Any) -> Touchpoint:
     return result.touchpoint
 
 
-@given(touchpoints(), st.none() | TIMES)
-def test_a_line_is_read_as_it_was_written(written: Touchpoint, appended_at: int | None) -> None:
-    """Any touchpoint passes through a line, and then through the codec, unchanged."""
-    line = read(format_line(written, appended_at))
-    assert line == Line(1, written, appended_at)
-    assert CODEC.decode_touchpoint(CODEC.encode_touchpoint(written)) == written
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=30)
+@given(data=st.data(), at=st.none() | TIMES)
+def test_a_touchpoint_goes_through_lines_and_the_log_unchanged(
+    kind: str, data: st.DataObject, at: int | None
+) -> None:
+    """Line, record, line, record: equal to the byte, so 1 does not come back as 1.0 or true."""
+    drawn = data.draw(touchpoints(kind))
+    line = read(format_line(drawn, at))
+    assert line == Line(1, drawn, at)
+    value = CODEC.encode_touchpoint(line.touchpoint)
+    assert value == CODEC.encode_touchpoint(drawn)
+    logged = CODEC.decode_touchpoint(value)
+    assert logged == drawn
+    again = touchpoint(format_line(logged, at).encode())
+    assert CODEC.encode_touchpoint(again) == value
 
 
 @given(
@@ -173,9 +183,23 @@ def test_a_line_that_is_no_json_object_says_so(line: str | bytes) -> None:
     assert message(line).startswith("not a JSON object: ")
 
 
-def test_a_line_over_the_codecs_bound_is_refused() -> None:
-    """A line too long for a record is refused without being read."""
+def test_a_record_over_the_codecs_bound_is_refused() -> None:
+    """It is that of the record, whose line may be longer; an endless line is not even read."""
     assert "at most 262144" in message(LINE | {"channel": "x" * 262_144})
+    assert "at most 262144" in message("{" + " " * 6 * 262_144 + " " * 4096)
+    escaped = json.dumps(LINE | {"channel": "\1" * 262_000})
+    assert len(escaped) > 6 * 262_000
+    assert touchpoint(escaped).channel == "\1" * 262_000
+
+
+def test_a_deployment_may_take_larger_records() -> None:
+    """The bound is that of its workers."""
+    line = json.dumps(LINE | {"channel": "x" * 300_000})
+    (larger,) = read_lines([line], max_bytes=400_000)
+    assert isinstance(larger, Line)
+    (smaller,) = read_lines([json.dumps(LINE | {"channel": "x" * 2_000})], max_bytes=1_024)
+    assert isinstance(smaller, LineError)
+    assert "at most 1024" in smaller.message
 
 
 def test_errors_are_values_between_good_lines() -> None:

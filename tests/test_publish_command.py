@@ -57,3 +57,31 @@ def test_a_replay_refuses_to_go_back_in_time(line: TheLine) -> None:
     result = publish(line, [STEPS[2], STEPS[0]], "--replay")
     assert result.exit_code == 1
     assert "goes back in time" in result.stderr
+
+
+def test_a_replay_has_the_times_that_are_stated(line: TheLine) -> None:
+    """A log is played again as it was taken, late events too; without --replay it is taken now."""
+    late = [STEPS[2], STEPS[0]]
+    stated = [
+        json.dumps(json.loads(each) | {"appended_at": 1_767_600_000_000 + number})
+        for number, each in enumerate(late)
+    ]
+    assert publish(line, stated, "--replay").exit_code == 0
+    assert sorted(record.timestamp for record in line.read("touchpoints")) == [
+        1_767_600_000_000,
+        1_767_600_000_001,
+    ]
+    assert publish(line, stated[::-1], "--replay").exit_code == 1
+    assert publish(line, stated).exit_code == 0
+    assert max(record.timestamp for record in line.read("touchpoints")) > 1_767_600_000_001
+
+
+def test_a_record_that_the_workers_would_not_take_is_a_bad_line(line: TheLine) -> None:
+    """The bound is the deployment's, in both directions."""
+    large = json.dumps(json.loads(STEPS[0]) | {"channel": "x" * 300_000})
+    assert "at most 262144" in publish(line, [large]).stderr
+    assert publish(line, [large], "--max-record-bytes", "400000").exit_code == 0
+    assert (
+        "at most 1024"
+        in publish(line, [large.replace("x" * 298_000, "")], "--max-record-bytes", "1024").stderr
+    )

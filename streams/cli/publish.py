@@ -24,8 +24,9 @@ from streams.publisher import Publisher
 @click.option(
     "--replay",
     is_flag=True,
-    help="Give each record the time of its event, to play history in its own time. The topic "
-    "must be made with `topics create --timestamps event`, the file be in order of time.",
+    help='Give each record the "appended_at" of its line, or else the time of its event, to play '
+    "history in its own time. The topic must be made with `topics create --timestamps event`, the "
+    "file be in order of time, as `export` writes it.",
 )
 @click.option("--skip-bad", is_flag=True, help="Report bad lines and go on, instead of stopping.")
 @json_option
@@ -53,7 +54,8 @@ def publish(file: Path, replay: bool, skip_bad: bool, as_json: bool, **flags: An
         progress() as bar,
     ):
         task = bar.add_task(f"publishing {file.name}", total=_size(stream))
-        for line in read_lines(stream, source=str(file)):
+        lines = read_lines(stream, source=str(file), max_bytes=settings.max_record_bytes)
+        for line in lines:
             problem = _problem(line, latest) if replay or isinstance(line, LineError) else ""
             if isinstance(line, LineError) or problem:
                 bad += 1
@@ -61,8 +63,8 @@ def publish(file: Path, replay: bool, skip_bad: bool, as_json: bool, **flags: An
                 if skip_bad:
                     continue
                 break
-            latest = line.touchpoint.occurred_at
-            publisher.publish(line.touchpoint)
+            latest = _time(line)
+            publisher.publish(line.touchpoint, line.appended_at)
             bar.update(task, completed=stream.tell() if stream.seekable() else None)
     if as_json:
         print_json({"published": publisher.acknowledged, "bad": bad})
@@ -76,12 +78,17 @@ def publish(file: Path, replay: bool, skip_bad: bool, as_json: bool, **flags: An
 def _problem(line: Line | LineError, latest: int) -> str:
     if isinstance(line, LineError):
         return str(line)
-    if line.touchpoint.occurred_at < latest:
+    if _time(line) < latest:
         return (
-            f"line {line.number} goes back in time: sort the file by occurred_at, "
-            "or publish it without --replay"
+            f"line {line.number} goes back in time: sort the file by appended_at, or by "
+            "occurred_at where it has none, or publish it without --replay"
         )
     return ""
+
+
+def _time(line: Line) -> int:
+    """Return the time of a line's record in a replay."""
+    return line.touchpoint.occurred_at if line.appended_at is None else line.appended_at
 
 
 def _size(stream: IO[bytes]) -> int | None:
