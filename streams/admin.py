@@ -145,6 +145,20 @@ def require_topics(bootstrap: str, topics: Iterable[Topic], *, prefix: str = "")
         raise TopicsError("\n".join(wrong))
 
 
+def count_partitions(bootstrap: str, topic: str) -> int:
+    """Return how many partitions a topic has on the broker, whatever is declared.
+
+    Raises:
+        TopicsError: it does not exist.
+        BrokerUnavailableError: no broker answers.
+    """
+    with _connect(bootstrap) as admin:
+        (found,) = admin.describe_topics([topic])
+    if for_code(found["error_code"]) is not NoError:
+        raise TopicsError(f"topic {topic} does not exist: `touchline topics create`")
+    return len(found["partitions"])
+
+
 def refuse_added(touchpoints: str, found: int) -> None:
     """Refuse to go on when the topic of touchpoints has more partitions than were declared.
 

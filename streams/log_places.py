@@ -119,8 +119,8 @@ class LogReader:
 
 
 @asynccontextmanager
-async def open_log(settings: Settings, group: str) -> AsyncIterator[LogReader]:
-    """Connect; ``group`` is whose committed offsets can be asked for.
+async def open_log(settings: Settings, group: str | None = None) -> AsyncIterator[LogReader]:
+    """Connect; ``group`` is whose committed offsets can be asked for, if any.
 
     Raises:
         LogUnreadableError: no broker answers, or it stopped answering.

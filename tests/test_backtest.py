@@ -36,6 +36,17 @@ SOPS = "".join(
     )
 )
 
+JOINS = [
+    {
+        "event_id": f"{user}-1",
+        "user_id": user,
+        "occurred_at": "2026-05-01T19:00:00Z",
+        "kind": "group_joined",
+    }
+    for user in ("ann", "bob")
+]
+LOG = "".join(f"{json.dumps(each)}\n" for each in JOINS)
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
@@ -43,16 +54,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("backtest")
     (folder / "old.yaml").write_text(OLD + SOPS)
     (folder / "new.yaml").write_text(NEW + SOPS)
-    joins = [
-        {
-            "event_id": f"{user}-1",
-            "user_id": user,
-            "occurred_at": "2026-05-01T19:00:00Z",
-            "kind": "group_joined",
-        }
-        for user in ("ann", "bob")
-    ]
-    (folder / "log.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in joins))
+    (folder / "log.jsonl").write_text(LOG)
     return json.loads(said(folder, "--json"))
 
 
@@ -116,3 +118,17 @@ def test_the_tables_are_readable(
     assert "caps by day" in told
     assert "more rows; --limit or --json for all" in told
     assert report["only_new"] == []
+
+
+def test_a_log_comes_through_a_pipe(
+    report: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can be read only once, and both playbooks fold it; the figures are those of a file."""
+    monkeypatch.chdir(tmp_path)
+    Path("old.yaml").write_text(OLD + SOPS)
+    Path("new.yaml").write_text(NEW + SOPS)
+    playbooks = ("--playbook", "new.yaml", "--against", "old.yaml")
+    more = ("--events", "-", "--until", "2026-05-06T00:00:00Z", "--json")
+    result = CliRunner().invoke(cli, ["backtest", *playbooks, *more], input=LOG)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == report

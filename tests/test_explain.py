@@ -33,6 +33,17 @@ def test_a_story_tells_each_event_and_timer_with_what_followed() -> None:
     assert "by sops.second-purchase.steps.reminder" in story
 
 
+def test_a_story_may_come_through_a_pipe() -> None:
+    """``-`` is standard input; what happens to others moves the clock, as in a file."""
+    lines = Path(STEPS).read_text()
+    arguments = ("explain", "--user", "ann", "--events", "-")
+    result = CliRunner().invoke(cli, arguments, input=lines)
+    assert result.stdout == said("explain", "--user", "ann", "--events", STEPS)
+    stranger = Touchpoint("e", "zoe", 1_772_323_200_000, "group_left", {"way": ""})  # 1 March
+    later = CliRunner().invoke(cli, arguments, input=f"{lines}{format_line(stranger)}\n")
+    assert later.stdout == said("explain", "--user", "ann", "--events", STEPS, "--until", UNTIL)
+
+
 def test_a_story_leaves_other_people_out() -> None:
     """Only facts of the person asked for are told, as JSON lines too."""
     facts = said("explain", "--user", "bob", "--events", STEPS, "--json").splitlines()

@@ -11,7 +11,7 @@ from schemas.jsonlines import format_line
 from schemas.records import Touchpoint
 from schemas.shipped import shipped
 from streams.cli import cli
-from streams.cli.history import BATCH, count_lines
+from streams.cli.history import BATCH, count_lines, read_events
 
 STEPS = str(shipped("examples/first-steps.jsonl"))
 UNTIL = ("--until", "2026-03-01T00:00:00Z")
@@ -80,6 +80,15 @@ def test_a_file_out_of_order_is_told_how_to_be_put_right(tmp_path: Path) -> None
     assert "late 1," in told
     assert "sort them by occurred_at" in told
     assert "sort them" not in simulated(STEPS).stderr
+
+
+def test_a_line_was_taken_when_it_says_so(tmp_path: Path) -> None:
+    """Even at the beginning of 1970; who says nothing was taken with the lines above, at least."""
+    file = tmp_path / "log.jsonl"
+    events = [Touchpoint(f"e{at}", "u", at, "group_left", {"way": ""}) for at in (7, 9, 5)]
+    lines = [format_line(events[0]), format_line(events[1], 0), format_line(events[2])]
+    file.write_text("\n".join(lines))
+    assert [at for _, at in read_events(file)] == [7, 0, 7]
 
 
 def test_json_lines_say_what_each_of_them_is() -> None:

@@ -12,7 +12,7 @@ from schemas.records import Action
 from streams.cli.history import Folded, fold_file
 from streams.cli.output import json_option, print_json, show
 from streams.cli.simulate import until_option
-from streams.cli.volume import Pressure, Way, by_cap, by_way, caps_on, spell_cap
+from streams.cli.volume import Pressure, Way, by_cap, by_way, caps_on, is_held_back, spell_cap
 
 SIDES = ("old", "new")
 
@@ -32,8 +32,8 @@ class Request(NamedTuple):
 @click.option(
     "--events",
     required=True,
-    type=click.Path(path_type=Path),
-    help="The log, as JSON lines.",
+    type=click.Path(allow_dash=True, path_type=Path),
+    help="The log, as JSON lines: what `touchline export` writes; - for standard input.",
 )
 @until_option
 @click.option("--limit", type=int, default=20, show_default=True, help="Rows of each list.")
@@ -49,8 +49,7 @@ def backtest(
     Days are those on which actions are requested, in the playbook's time zone. Exit code 0 whether
     the playbooks differ or not.
     """
-    folded = {name: fold_file(events, name, until) for name in dict.fromkeys((old, new))}
-    report = compare(folded[old], folded[new])
+    report = compare(*fold_file(events, (old, new), until, keep=is_held_back))
     if as_json:
         print_json(report)
         return

@@ -10,7 +10,7 @@ import msgspec
 from processors.timeline import about, tell
 from schemas.playbook import SopSpec, find_playbook
 from schemas.timezones import load_zone
-from streams.cli.history import History, fold_file, read_person
+from streams.cli.history import History, fold_person, read_person
 from streams.cli.output import json_option, load_settings, settings_options
 from streams.cli.simulate import until_option
 from streams.cli.story import Teller
@@ -18,8 +18,8 @@ from streams.cli.story import Teller
 _user = click.option("--user", required=True, help="The person, by user id.")
 _events = click.option(
     "--events",
-    type=click.Path(path_type=Path),
-    help="Fold this file (JSON lines) instead of reading the log on Kafka.",
+    type=click.Path(allow_dash=True, path_type=Path),
+    help="Fold this file (JSON lines, - for standard input) instead of reading the log on Kafka.",
 )
 _SOURCE = ("playbook", "bootstrap", "broker", "topic_prefix", "registry")
 
@@ -94,7 +94,7 @@ def _load(user: str, events: Path | None, until: int | None, flags: dict[str, An
     if events is None:
         history = read_person(settings, user)
     else:
-        history = fold_file(events, settings.playbook, until).of(user)
+        history = fold_person(events, settings.playbook, user, until)
     if not history.touchpoints and not history.facts:
         raise click.ClickException(f"nothing is known of {user!r} there")
     return history

@@ -45,6 +45,11 @@ def day_of(at: int, zone: ZoneInfo) -> str:
     return local(at, zone).date().isoformat()
 
 
+def is_held_back(fact: Fact) -> bool:
+    """Tell whether a fact says that an action was dropped or put off: those that `by_cap` reads."""
+    return fact.kind in HELD_BACK
+
+
 def by_way(actions: list[Action], playbook: Playbook) -> Counter[Way]:
     """Count the actions by day of request, family, channel and sender."""
     zone = load_zone(playbook.outreach.zone)
