@@ -9,6 +9,7 @@ from streams.cli.backtest import backtest
 from streams.cli.board import board
 from streams.cli.demo import demo
 from streams.cli.explain import explain, why_not
+from streams.cli.export import export
 from streams.cli.funnel import funnel
 from streams.cli.letters import dead_letters
 from streams.cli.live import live
@@ -40,6 +41,7 @@ On a Kafka of your own:
   touchline worker                    folds touchpoints into profiles, requests actions
   touchline sink                      brings the log into ClickHouse
   touchline publish events.jsonl      publishes touchpoints
+  touchline export --to log.jsonl     the log as a file, to try a playbook on it
   touchline profiles U123             one person, live
   touchline funnel repeat-purchase    a funnel of the playbook
   touchline live                      what happens now, by minute, and the business by day
@@ -61,8 +63,8 @@ def cli() -> None:
 
 
 for command in (
-    demo, worker, sink, publish, topics, playbook, simulate, backtest, explain, why_not, profiles,
-    funnel, dead_letters, ask, live, board, warehouse, rfm,
+    demo, worker, sink, publish, export, topics, playbook, simulate, backtest, explain, why_not,
+    profiles, funnel, dead_letters, ask, live, board, warehouse, rfm,
     verify,
 ):  # fmt: skip
     cli.add_command(command)
