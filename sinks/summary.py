@@ -1,4 +1,4 @@
-"""The figures of the demonstration: what the warehouse holds, in a few exact sums."""
+"""What the warehouse holds, for the pages of a sink: how many rows, and the latest dead letters."""
 
 from sinks.tables import TABLES
 from sinks.warehouse import Warehouse
@@ -10,18 +10,6 @@ def rows_by_table(warehouse: Warehouse) -> dict[str, int]:
         table.name: warehouse.query(f"SELECT count() FROM {table.name} FINAL")[0][0]  # noqa: S608 - a constant
         for table in TABLES
     }
-
-
-def revenue(warehouse: Warehouse) -> dict[str, int]:
-    """Return the net revenue by currency in minor units: orders paid less orders refunded."""
-    rows = warehouse.query("""
-        SELECT currency, sum(if(kind = 'order_paid', amount_minor, -amount_minor))
-        FROM touchpoints FINAL
-        WHERE kind IN ('order_paid', 'order_refunded')
-        GROUP BY currency
-        ORDER BY currency
-    """)
-    return dict(rows)
 
 
 def latest_dead_letters(warehouse: Warehouse, limit: int = 20) -> list[tuple[str, str, str]]:

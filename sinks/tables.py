@@ -57,24 +57,8 @@ def _touchpoint(place: tuple[str, int, int, int], touchpoint: Touchpoint) -> tup
     )
 
 
-def _fact(place: tuple[str, int, int, int], fact: Fact) -> tuple[Any, ...]:
-    return (*msgspec.structs.astuple(fact), *place)
-
-
-def _action(place: tuple[str, int, int, int], action: Action) -> tuple[Any, ...]:
-    return (*msgspec.structs.astuple(action), *place)
-
-
-def _aggregate(place: tuple[str, int, int, int], aggregate: Aggregate) -> tuple[Any, ...]:
-    return (*msgspec.structs.astuple(aggregate), *place)
-
-
-def _progress(place: tuple[str, int, int, int], progress: Progress) -> tuple[Any, ...]:
-    return (*msgspec.structs.astuple(progress), *place)
-
-
-def _dead_letter(place: tuple[str, int, int, int], letter: DeadLetter) -> tuple[Any, ...]:
-    return (*msgspec.structs.astuple(letter), *place)
+def _as_it_is(place: tuple[str, int, int, int], record: msgspec.Struct) -> tuple[Any, ...]:
+    return (*msgspec.structs.astuple(record), *place)
 
 
 TOUCHPOINTS: Table[Touchpoint] = Table(
@@ -98,13 +82,13 @@ TOUCHPOINTS: Table[Touchpoint] = Table(
     ),
     _touchpoint,
 )
-FACTS: Table[Fact] = Table("facts", (*Fact.__struct_fields__, *Place._fields), _fact)
-ACTIONS: Table[Action] = Table("actions", (*Action.__struct_fields__, *Place._fields), _action)
+FACTS: Table[Fact] = Table("facts", (*Fact.__struct_fields__, *Place._fields), _as_it_is)
+ACTIONS: Table[Action] = Table("actions", (*Action.__struct_fields__, *Place._fields), _as_it_is)
 AGGREGATES: Table[Aggregate] = Table(
-    "aggregates", (*Aggregate.__struct_fields__, *Place._fields), _aggregate, upserts=True
+    "aggregates", (*Aggregate.__struct_fields__, *Place._fields), _as_it_is, upserts=True
 )
 FUNNEL_PROGRESS: Table[Progress] = Table(
-    "funnel_progress", (*Progress.__struct_fields__, *Place._fields), _progress, upserts=True
+    "funnel_progress", (*Progress.__struct_fields__, *Place._fields), _as_it_is, upserts=True
 )
 DEAD_LETTERS: Table[DeadLetter] = Table(
     "dead_letters",
@@ -113,6 +97,6 @@ DEAD_LETTERS: Table[DeadLetter] = Table(
         f"source_{name}" if name in Place._fields else name for name in DeadLetter.__struct_fields__
     )
     + Place._fields,
-    _dead_letter,
+    _as_it_is,
 )
 TABLES = (TOUCHPOINTS, FACTS, ACTIONS, DEAD_LETTERS, AGGREGATES, FUNNEL_PROGRESS)

@@ -20,9 +20,11 @@ from clickhouse_driver.varint import write_varint
 from clickhouse_driver.writer import write_binary_str
 from table_records import ACTION, AGGREGATE, AT, DEAD_LETTER, FACT, PLACE, PROGRESS, TOUCHPOINT
 
+from processors import orders
 from schemas.records import Touchpoint
 from sinks.migrations import migrate
-from sinks.summary import revenue, rows_by_table
+from sinks.orders import MAX_AMOUNT_MINOR
+from sinks.summary import rows_by_table
 from sinks.tables import (
     ACTIONS,
     AGGREGATES,
@@ -156,13 +158,21 @@ def test_a_replay_adds_nothing(warehouse: Warehouse) -> None:
         "aggregates": 0,
         "funnel_progress": 0,
     }
-    assert revenue(warehouse) == {
+    revenue = """
+        SELECT currency, sum(if(kind = 'order_paid', amount_minor, -amount_minor))
+        FROM touchpoints FINAL GROUP BY currency"""
+    assert dict(warehouse.query(revenue)) == {
         currency: sum(i if i % 3 else -i for i in range(1_000) if i % 2 == odd)
         for currency, odd in (("CNY", 1), ("USD", 0))
     }
     warehouse.execute("SYSTEM START MERGES touchpoints")
     warehouse.execute("OPTIMIZE TABLE touchpoints FINAL")
     assert warehouse.query("SELECT count() FROM touchpoints") == [(1_000,)]
+
+
+def test_the_warehouse_counts_as_much_money_as_the_fold() -> None:
+    """The two packages do not know each other, so each has the bound of one event for itself."""
+    assert MAX_AMOUNT_MINOR == orders.MAX_AMOUNT_MINOR
 
 
 def test_repeats_within_one_insert_count_once(warehouse: Warehouse) -> None:
