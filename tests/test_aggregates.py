@@ -164,13 +164,24 @@ def test_a_touch_of_more_than_a_month_ago_counts_without_its_person() -> None:
     assert told == [(1, 1), (2, 1)]
 
 
+def test_a_person_is_remembered_on_as_many_days_as_the_bound_says() -> None:
+    """Seven days and a half reach into nine days, where they begin in the evening."""
+    partition = Partition(brisk(lateness="180h"), {})
+    now = START // DAY * DAY + 6 * HOUR
+    times = [now - hours * HOUR for hours in range(180, -1, -12)]
+    partition.apply((view(number, at), now) for number, at in enumerate(times))
+    assert len(partition.profiles["ann"].days) == len({at // DAY for at in times}) == 9
+    assert days_kept(180 * HOUR) == 9
+
+
 def test_a_value_beyond_the_bound_has_touches_and_no_person() -> None:
-    """The ninth campaign of a person's day counts its touches; too long a name has another."""
-    log = [(view(n, START, campaign=f"c{n}"), START) for n in range(VALUES_AT_MOST + 1)]
-    (day,) = (r for r in fold_cut(log, []).rows.values() if r.grain == "day")
-    people = dict(zip(day.values, day.people, strict=True))
-    assert [people[f"c{n}"] for n in range(VALUES_AT_MOST + 1)] == [1] * VALUES_AT_MOST + [0]
-    assert sum(day.touches) == 5 * len(log)
+    """The ninth channel or campaign of a day counts its touches; too long a name has another."""
+    for field in ("campaign", "channel"):
+        log = [(view(n, START, **{field: f"c{n}"}), START) for n in range(VALUES_AT_MOST + 1)]
+        (day,) = (r for r in fold_cut(log, []).rows.values() if r.grain == "day")
+        people = dict(zip(day.values, day.people, strict=True))
+        assert [people[f"c{n}"] for n in range(VALUES_AT_MOST + 1)] == [1] * VALUES_AT_MOST + [0]
+        assert sum(day.touches) == 5 * len(log)
     (row, *_) = fold_cut([(view(1, START, channel="x" * 65), START)], []).rows.values()
     assert TOO_LONG in row.values
 
