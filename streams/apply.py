@@ -189,6 +189,7 @@ class BatchApplier:
             followed=shard.followed(),
             people=counts.people,
             lineage=before.lineage,
+            tenures=before.tenures,
         )
 
     async def _deliver(

@@ -1,7 +1,8 @@
 """Read from the broker which offsets of the log have a record, and how far each group is."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,6 +18,9 @@ WAIT_MS = 20
 """How long to wait for records: where only the mark of a transaction is left, none come."""
 SILENCE = 60_000 // WAIT_MS
 """How often to wait for nothing before the log is not waited for any more."""
+
+STOP_SECONDS = 1.0
+"""How long a consumer may take to stop before it is told again."""
 
 Bits = dict[int, int]
 """Places by ``offset // 64``, a bit for each, as `sinks.places.Words`."""
@@ -72,6 +76,8 @@ class LogReader:
             LogUnreadableError: they are not there.
         """
         tp, silent = TopicPartition(topic, partition), 0
+        if since >= until:
+            return
         self._consumer.assign([tp])
         self._consumer.seek(tp, since)
         # The marks of transactions take offsets, too: the position says when all is read.
@@ -140,7 +146,17 @@ async def open_log(settings: Settings, group: str | None = None) -> AsyncIterato
     except KafkaError as error:
         raise LogUnreadableError(f"{settings.bootstrap}: {error!r}: is Kafka well?") from error
     finally:
-        await consumer.stop()
+        await _stop(consumer)
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer; its fetcher loses a cancel that comes while it changes its partition."""
+    stopping = asyncio.ensure_future(consumer.stop())
+    while not stopping.done():
+        await asyncio.wait([stopping], timeout=STOP_SECONDS)
+        stopping.cancel()  # if it still waits for the fetcher, this cancels that once more
+    with suppress(asyncio.CancelledError):
+        stopping.result()
 
 
 def mark(bits: Bits, offsets: Iterable[int]) -> None:

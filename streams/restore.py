@@ -69,7 +69,7 @@ async def restore_shards(
 
 def new_shard(playbook: Playbook, store: Store, contents: Contents) -> Shard:
     """Return a shard over a store that has caught up; after a crash this looks at everybody."""
-    ledger = contents.ledger or Ledger(lineage=os.urandom(8))
+    ledger = (contents.ledger or Ledger(lineage=os.urandom(8))).under(playbook)
     counts = _count(store) if contents.ahead else ledger.counts
     counts.people = contents.people
     counted_to, block = read_block(contents.own.get(BLOCK_KEY))

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from processors.partition import Counts, Partition
 from processors.playbook import Playbook
@@ -31,9 +32,24 @@ OWN_KEYS = b"\xff"
 BLOCK_KEY = OWN_KEYS + b"aggregates"
 NEVER = -1
 """The due time of one who waits for nothing."""
+TENURES = 100
+"""How many changes of the playbook are remembered: some 35 bytes of each ledger for each."""
 _HEAD = struct.Struct(">qqI")
 _OFFSET = struct.Struct(">q")
 HEAD_BYTES = _HEAD.size
+
+
+class Tenure(msgspec.Struct, frozen=True, array_like=True):
+    """A playbook, and from where on it held in a partition."""
+
+    name: str
+    version: int
+    fingerprint: int
+    """Of all that it says (`processors.playbook`)."""
+    offset: int
+    """The first record that was applied under it."""
+    clock: int
+    """The stream clock until which timers had fired under the one before it."""
 
 
 class Ledger(msgspec.Struct, frozen=True, array_like=True):
@@ -63,6 +79,17 @@ class Ledger(msgspec.Struct, frozen=True, array_like=True):
     """The last records, a bit each, 1 for a dead letter (`streams.ceiling`)."""
     lineage: bytes = b""
     """Drawn when the changelog was begun: another one tells a store that it is of another."""
+    tenures: tuple[Tenure, ...] = ()
+    """Which playbooks held, oldest first: what it takes to fold the same log again."""
+
+    def under(self, playbook: Playbook) -> "Ledger":
+        """Return this ledger with a note that the playbook holds from its end on."""
+        if self.tenures and self.tenures[-1].fingerprint == playbook.fingerprint:
+            return self
+        begun = Tenure(
+            playbook.name, playbook.version, playbook.fingerprint, self.offset + 1, self.clock
+        )
+        return replace(self, tenures=(*self.tenures, begun)[-TENURES:])
 
     @property
     def counts(self) -> Counts:

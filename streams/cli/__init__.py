@@ -16,6 +16,7 @@ from streams.cli.live import live
 from streams.cli.output import EXPECTED, fail
 from streams.cli.playbook import playbook
 from streams.cli.profiles import profiles
+from streams.cli.prove import prove
 from streams.cli.publish import publish
 from streams.cli.rfm import rfm
 from streams.cli.run import sink, worker
@@ -49,6 +50,7 @@ On a Kafka of your own:
   touchline ask --help                retention, attribution, RFM movement, referrals, ...
   touchline warehouse check           whether the tables are as they should be
   touchline verify                    is every record accounted for, and once in ClickHouse?
+  touchline prove                     folds the log again: was all requested, exactly once?
   touchline rfm means                 measures the population, for RFM against its means
   touchline dead-letters redrive      gives mended records back to the line
 
@@ -65,7 +67,7 @@ def cli() -> None:
 for command in (
     demo, worker, sink, publish, export, topics, playbook, simulate, backtest, explain, why_not,
     profiles, funnel, dead_letters, ask, live, board, warehouse, rfm,
-    verify,
+    verify, prove,
 ):  # fmt: skip
     cli.add_command(command)
 

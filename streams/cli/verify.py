@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from streams.cli.output import (
 
 if TYPE_CHECKING:
     from streams.verify import Report
+    from streams.verify_findings import Finding
 
 
 @click.command()
@@ -59,6 +61,15 @@ def verify(log_only: bool, as_json: bool, **flags: Any) -> None:
     sys.exit(1 if report.findings else 0)
 
 
+def tell(findings: Iterable["Finding"]) -> None:
+    """Say what is wrong, each thing with its place and its cure."""
+    for finding in findings:
+        offsets = f", offsets {finding.offsets}" if finding.offsets else ""
+        place = f"{finding.topic} partition {finding.partition}{offsets}"
+        err.print(f"WRONG: {finding.what} ({place})", style="red", highlight=False)
+        err.print(f"  cure: {finding.cure}", highlight=False)
+
+
 def _draw(report: "Report") -> None:
     columns = (
         "partition", "end", "behind", "applied", "duplicates", "late", "dead", "unaccounted"
@@ -74,11 +85,7 @@ def _draw(report: "Report") -> None:
         )  # fmt: skip
         held = [tuple(rows) for rows in report.rows if rows.records or rows.rows or rows.behind]
         show(table("rows in the warehouse, by topic", names, held))
-    for finding in report.findings:
-        offsets = f", offsets {finding.offsets}" if finding.offsets else ""
-        place = f"{finding.topic} partition {finding.partition}{offsets}"
-        err.print(f"WRONG: {finding.what} ({place})", style="red", highlight=False)
-        err.print(f"  cure: {finding.cure}", highlight=False)
+    tell(report.findings)
     behind = f"workers behind by {report.behind:,}, sink by {report.sink_behind:,}"
     records = sum(a.applied + a.duplicates + a.late + a.dead for a in report.accounts)
     verdict = (

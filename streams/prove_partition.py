@@ -1,0 +1,213 @@
+"""The proof of one partition: the same actions, facts and profiles as its log gives.
+
+Exactly these actions and facts must be on the topics, each once and saying just that, and exactly
+these profiles in the changelog. The line may run meanwhile: what is read first (the changelog) must
+all be there in what is read later (the topics), and these must all be explained by what is read
+last (the touchpoints).
+"""
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from aiokafka import TopicPartition
+
+from processors.partition import Effects
+from processors.playbook import Playbook
+from schemas.rules import END_OF_TIME
+from schemas.topics import load_topics
+from streams.log_places import LogReader
+from streams.prove_findings import judge_profiles, judge_requests
+from streams.prove_profiles import differences, is_firing, meet
+from streams.prove_requests import DAY_MS, Found, Reader, Requests, identify, time_of
+from streams.replay import NotProvableError, Reign, Replay, reigns
+from streams.restore import catch_up, changelog_reader
+from streams.rows import Ledger
+from streams.settings import Settings
+from streams.store import Contents, MemoryStore
+from streams.verify_findings import Finding
+
+SOURCE, CHANGELOG, FACTS = "touchpoints", "profiles-changelog", "facts"
+AT_ONCE = 2_000
+"""Touchpoints that are folded between looks at the topics."""
+BROKER_TIME = 1  # Kafka's timestamp type LogAppendTime
+
+
+class Proven(NamedTuple):
+    """What was found of one partition.
+
+    Attributes:
+        partition: Its number.
+        touchpoints: Those up to where its worker had come.
+        behind: Touchpoints after these.
+        people: Profiles that are the same on both sides.
+        in_hand: Profiles that the worker had in hand.
+        actions: Actions that are there once, and say what they must.
+        facts: Facts likewise.
+        repeated: Those that are there again under their id, as on a plain broker they may be.
+        forgotten: Actions and facts of a time that retention has deleted.
+    """
+
+    partition: int
+    touchpoints: int
+    behind: int
+    people: int
+    in_hand: int
+    actions: int
+    facts: int
+    repeated: int
+    forgotten: int
+
+
+class Trial:
+    """One partition, from its first record to its last."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        playbooks: Sequence[Playbook],
+        logs: dict[str, LogReader],
+        number: int,
+    ) -> None:
+        self._settings = settings
+        self._playbooks = playbooks
+        self._logs = logs
+        self._number = number
+        self._codec = settings.new_codec()
+        self._requests: dict[str, Requests] = {}
+        self._readers: dict[str, Reader] = {}
+
+    async def run(self, told: Callable[[int], None]) -> tuple[Proven, list[Finding]]:
+        """Fold the partition, and return what was found."""
+        await self._require_beginning()
+        reigns, store, contents = await self._read_changelog()
+        playbook, ledger = reigns[-1].playbook, contents.ledger or Ledger()
+        for name in announced():
+            await self._begin_to_read(name)
+        _, end = await self._reach(SOURCE)
+        replay, following = Replay(self._codec, reigns), ledger.offset + 1
+
+        touchpoints = await self._fold(replay, 0, following, told, sure=True)
+        settled = not is_firing(store, playbook, ledger.clock)
+        await self._expect(replay, replay.advance(following, ledger.clock), sure=settled)
+        people, pairs = differences(store, replay.profiles, contents.ahead)
+
+        # What the worker has done since the changelog was read, or is about to do.
+        behind = await self._fold(replay, following, end, told, sure=False)
+        now = int(time.time() * 1000) if ledger.broker_time else replay.clock
+        await self._expect(replay, replay.advance(end, now), sure=False)
+
+        different = [pair for pair in pairs if not meet(pair, playbook, replay.clock)]
+        in_hand = len(contents.ahead) + len(pairs) - len(different)
+        findings = judge_profiles(self._settings.topic(CHANGELOG), self._number, different)
+        repeated = 0
+        for name, requests in self._requests.items():
+            again = await self._read_to_the_end(name)
+            repeated += sum(times - 1 for times in again.values())
+            findings += judge_requests(requests, again, self._settings.broker)
+        same = {name: requests.same for name, requests in self._requests.items()}
+        facts = same.pop(FACTS)
+        forgotten = sum(requests.forgotten for requests in self._requests.values())
+        proven = Proven(
+            self._number, touchpoints, behind, people, in_hand, sum(same.values()), facts, repeated,
+            forgotten,
+        )  # fmt: skip
+        return proven, findings
+
+    async def _require_beginning(self) -> None:
+        begin, _ = await self._reach(SOURCE)
+        if begin:
+            raise NotProvableError(
+                f"{self._settings.topic(SOURCE)} partition {self._number} begins at offset "
+                f"{begin}: what came before is gone, and nobody can fold it again (is its "
+                "retention.ms -1?)"
+            )
+
+    async def _read_changelog(self) -> tuple[list[Reign], MemoryStore, Contents]:
+        """Return which playbooks held, and the profiles as the changelog has them now."""
+        settings, number = self._settings, self._number
+        tp = TopicPartition(settings.topic(CHANGELOG), number)
+        ledger = await self._logs[SOURCE].ledger(tp.topic, number)
+        found = reigns(ledger, self._playbooks, f"partition {number}")
+        store = MemoryStore(found[-1].playbook)
+        async with changelog_reader(settings, [tp]) as consumer:
+            ends = await consumer.end_offsets([tp])
+            try:
+                contents = await catch_up(consumer, settings, {tp: store}, ends)
+            except ValueError as error:
+                raise NotProvableError(str(error)) from error
+        return found, store, contents[tp]
+
+    async def _begin_to_read(self, name: str) -> None:
+        """Begin to read a topic of facts or actions, as far as it goes now."""
+        begin, end = await self._reach(name)
+        kept_from: int | None = 0
+        if begin:
+            kept_from = None
+            async for first in self._read(name, begin, end):
+                kept_from = first.appended_at or time_of(first.stated) + DAY_MS
+                break
+        requests = Requests(self._settings.topic(name), self._number, kept_from)
+        self._requests[name] = requests
+        self._readers[name] = Reader(self._read(name, begin, end), requests, end)
+
+    async def _read(self, name: str, since: int, until: int) -> AsyncIterator[Found]:
+        """Yield the records of some offsets of a topic."""
+        decode = self._codec.decode_fact if name == FACTS else self._codec.decode_action
+        topic = self._settings.topic(name)
+        async for records in self._logs[name].records(topic, self._number, since, until):
+            for record in records:
+                by_broker = record.timestamp_type == BROKER_TIME
+                appended_at = record.timestamp if by_broker else 0
+                yield Found(decode(record.value), record.offset, appended_at)
+
+    async def _fold(
+        self, replay: Replay, since: int, until: int, told: Callable[[int], None], *, sure: bool
+    ) -> int:
+        """Fold some of the log; return how many records it has there."""
+        topic, folded = self._settings.topic(SOURCE), 0
+        async for records in self._logs[SOURCE].records(topic, self._number, since, until):
+            for first in range(0, len(records), AT_ONCE):
+                some = records[first : first + AT_ONCE]
+                await self._expect(replay, replay.apply(some), sure=sure)
+                folded += len(some)
+                told(len(some))
+        return folded
+
+    async def _expect(self, replay: Replay, effects: Iterable[Effects], *, sure: bool) -> None:
+        """Hold what came of it against the topics, which are read as far."""
+        for each in effects:
+            self._requests[FACTS].expect(each.facts, sure=sure)
+            for action in each.actions:
+                self._requests[f"actions.{action.family}"].expect([action], sure=sure)
+        for reader in self._readers.values():
+            await reader.read_on(replay.clock)
+
+    async def _read_to_the_end(self, name: str) -> Counter[str]:
+        """Read the rest; return how often the topic has each record that the log does not give.
+
+        A transaction ends on each partition for itself: what is missing may have come meanwhile.
+        """
+        requests, strange = self._requests[name], Counter[str]()
+        await self._readers[name].read_on(END_OF_TIME)
+        missing = {identify(each) for each in requests.missing()}
+        begin, end = await self._reach(name)
+        if missing:
+            async for found in self._read(name, self._readers[name].end, end):
+                if identify(found.stated) in missing:
+                    requests.find(found)
+        if unexplained := requests.strange():
+            async for found in self._read(name, begin, self._readers[name].end):
+                if (key := identify(found.stated)) in unexplained:
+                    strange[key] += 1
+        return strange
+
+    async def _reach(self, name: str) -> tuple[int, int]:
+        reach = await self._logs[name].reach(self._settings.topic(name), [self._number])
+        return reach[self._number]
+
+
+def announced() -> list[str]:
+    """Return the topics of facts and of actions."""
+    return [FACTS, *(name for name in load_topics() if name.startswith("actions."))]
