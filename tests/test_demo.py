@@ -55,6 +55,15 @@ def test_the_demonstration_shows_the_figures_of_the_raw_file(figures: Any) -> No
     assert figures["actions"] == len(oracle.reminded(timedelta(days=30)))
 
 
+def test_the_demonstration_proves_what_it_did(figures: Any) -> None:
+    """All that the log gives is there, and nothing else: the figures are those of the line."""
+    proof = figures["proof"]
+    assert proof["findings"] == []
+    assert (proof["touchpoints"], proof["behind"]) == (figures["published"], 0)
+    for name in ("people", "actions", "facts"):
+        assert proof[name] == figures[name]
+
+
 def test_the_demonstration_shows_where_broken_records_went(figures: Any) -> None:
     """Each broken record is listed with its place and reason."""
     reasons = sorted(letter["reason"] for letter in figures["dead_letters"])

@@ -1,5 +1,6 @@
 """``touchline demo``: the whole line on real purchases, with embedded parts."""
 
+import asyncio
 import shutil
 import signal
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 
 import click
 
+from processors.playbook import compile_playbook
+from schemas.playbook import find_playbook
 from schemas.topics import load_topics
 from streams.admin import create_topics
 from streams.broken import broken_records
@@ -121,7 +124,7 @@ def _run(
         timing = _publish(settings, worker, day)
         with err.status("the sink brings the log into ClickHouse"):
             await_sink(worker, sink)
-        figures = collect(worker.url, sink.url, timing)
+        figures = collect(worker.url, sink.url, timing) | {"proof": _prove(settings)}
         if as_json:
             print_json(figures)
         else:
@@ -157,6 +160,17 @@ def _publish(settings: Settings, worker: Child, day: date) -> Timing:
             bar.update(task, completed=done)
             time.sleep(0.05)
     return Timing(published, acknowledged, time.monotonic() - started)
+
+
+def _prove(settings: Settings) -> dict[str, Any]:
+    """Fold the log again, and hold what the line did against it."""
+    from streams.prove import prove  # noqa: PLC0415 - so that --help answers at once
+
+    playbook = compile_playbook(find_playbook(settings.playbook))
+    with progress() as bar:
+        task = bar.add_task("proving", total=None)
+        proof = asyncio.run(prove(settings, [playbook], lambda more: bar.advance(task, more)))
+    return proof.total()._asdict() | {"findings": [each.what for each in proof.findings]}
 
 
 def _accounted(worker: Child) -> int:

@@ -69,6 +69,7 @@ def print_report(figures: dict[str, Any]) -> None:
         f"         ({busy:,.0f} events/s while the worker had a batch in hand)",
         "[bold]Rows[/]     in ClickHouse",
         *(f"         {count:>7,} {table}" for table, count in figures["rows"].items()),
+        *_proof(figures["proof"]),
         "",
     )
     show(_segment_table(figures["segments"]))
@@ -85,6 +86,17 @@ def print_report(figures: dict[str, Any]) -> None:
         "      touchline simulate --help        a playbook against a file, without Kafka",
         "      playbooks/second-purchase.yaml   the rules behind these figures\n",
     )
+
+
+def _proof(proof: dict[str, Any]) -> list[str]:
+    """Say whether folding the log again gave just what the line did."""
+    if proof["findings"]:
+        return ["[bold red]Proof[/]    WRONG", *(f"         {what}" for what in proof["findings"])]
+    times = "there" if proof["repeated"] else "there exactly once"
+    return [
+        f"[bold]Proof[/]    the log, folded again, gives the same {proof['people']:,} profiles,",
+        f"         {proof['actions']:,} actions and {proof['facts']:,} facts; each is {times}",
+    ]
 
 
 def _say(*lines: str) -> None:
