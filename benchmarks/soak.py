@@ -6,7 +6,8 @@
 Workers and a sink as they run in production, their own Kafka, an embedded ClickHouse in the sink,
 and events at a steady rate, each as if it happened when it is published. In turns a worker is
 killed, as a power failure would, and started again. Each minute is a line. At the end everything
-published must be committed, and ``touchline verify`` must find nothing wrong.
+published must be committed, and ``touchline verify`` and ``touchline prove`` must find nothing
+wrong, the proof also while the line still runs.
 
 Memory is what is resident after each minute. How much it grew is told from the medians of the
 second and the last quarter of the time: the first one fills the caches.
@@ -170,10 +171,10 @@ def grown(seen: list[Minute], place: int) -> tuple[float, float]:
     )
 
 
-def verify(own: Settings) -> int:
-    """Run ``touchline verify`` and return its exit code; it prints what it finds."""
+def ask(own: Settings, command: str) -> int:
+    """Run ``touchline verify`` or ``prove`` and return its exit code; it prints what it finds."""
     environ = os.environ | own.to_environ()
-    done = subprocess.run([sys.executable, "-m", "streams", "verify"], env=environ, check=False)
+    done = subprocess.run([sys.executable, "-m", "streams", command], env=environ, check=False)
     return done.returncode
 
 
@@ -196,6 +197,7 @@ def main() -> int:
         create_topics(bootstrap, load_topics().values(), prefix=prefix)
         with Line(given, bootstrap, prefix) as line:
             seen = run(given, bootstrap, line, console)
+            code = ask(line.sink, "prove")
             for group in (line.sink.group, f"{line.sink.group}-sink"):
                 await_commit(bootstrap, line.sink.topic("touchpoints"), group, line.check)
         table = Table("process", "MiB, second quarter", "last quarter", "grown")
@@ -204,7 +206,7 @@ def main() -> int:
             before, after = grown(seen, place)
             table.add_row(name, f"{before:,.0f}", f"{after:,.0f}", f"{after / before - 1:+.1%}")
         console.print(table)
-        code = verify(line.sink)
+        code |= ask(line.sink, "verify") | ask(line.sink, "prove")
     for each in HOME.glob(f"{prefix}*"):
         shutil.rmtree(each, ignore_errors=True)
     console.print(f"after: {describe()}", highlight=False)

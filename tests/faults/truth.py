@@ -19,7 +19,7 @@ from orchestra import await_settled
 from the_line import TheLine, account, dump
 
 from processors.partition import Partition
-from processors.playbook import compile_playbook
+from processors.playbook import Playbook, compile_playbook
 from schemas.codec import Codec
 from schemas.playbook import find_playbook
 from schemas.profile import Profile
@@ -28,6 +28,7 @@ from schemas.records import Touchpoint
 from schemas.topics import load_topics
 from schemas.wire import DecodeError
 from streams.cli.children import Child
+from streams.prove import prove
 from streams.restore import restore_shards
 from streams.stores import Stores
 
@@ -44,6 +45,7 @@ class Truth:
     facts: list[str] = field(default_factory=list)
     dead: list[tuple[int, int]] = field(default_factory=list)
     account: dict[str, int] = field(default_factory=dict)
+    playbooks: tuple[Playbook, ...] = ()
 
 
 def fold_log(
@@ -60,7 +62,7 @@ def fold_log(
     codec = line.settings.new_codec()
     first = compile_playbook(find_playbook(line.settings.playbook))
     second = compile_playbook(find_playbook(upgrade[0])) if upgrade else first
-    truth, profiles = Truth(), dict[str, Profile]()
+    truth, profiles = Truth(playbooks=(second, first)), dict[str, Profile]()
     totals = dict.fromkeys(("applied", "duplicate", "late", "dead"), 0)
     by_partition: dict[int, list[Any]] = defaultdict(list)
     for record in line.read("touchpoints"):
@@ -101,7 +103,10 @@ def require_truth(line: TheLine, workers: Iterable[Child], truth: Truth | None =
 
 
 def require_durable(line: TheLine, truth: Truth) -> None:
-    """Compare what is on the topics, the changelog among them, with the fold of the log."""
+    """Compare what is on the topics, the changelog among them, with the fold of the log.
+
+    The product's own proof, which knows nothing of this one, must come to the same end.
+    """
     assert restored(line) == truth.profiles
     assert sorted(action.action_id for action in line.actions()) == sorted(truth.actions)
     decode = line.settings.new_codec().decode_fact
@@ -109,6 +114,10 @@ def require_durable(line: TheLine, truth: Truth) -> None:
     assert sorted(facts) == sorted(truth.facts)
     dead = [(letter.partition, letter.offset) for letter in line.dead_letters()]
     assert sorted(dead) == sorted(truth.dead)
+    proof = asyncio.run(prove(line.settings, truth.playbooks, lambda _: None))
+    assert proof.findings == []
+    total = proof.total()
+    assert (total.actions, total.facts) == (len(truth.actions), len(truth.facts))
 
 
 def restored(line: TheLine) -> list[str]:
