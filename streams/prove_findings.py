@@ -1,7 +1,7 @@
 """What `touchline prove` says when something is wrong: what, where, and how to mend it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from schemas.records import Fact
 from streams.prove_profiles import Pair
@@ -34,7 +34,7 @@ def judge_requests(requests: Requests, again: Counter[str], broker: str) -> list
         again: How often the topic has each of those that the log does not explain.
         broker: On a plain one a record may come again, under its id.
     """
-    kind = "facts" if requests.topic.endswith("facts") else "actions"
+    kind = _kind(requests)
     asked = "are there" if kind == "facts" else "were requested"
     strange = requests.strange()
     repeated = {key: found for key, found in strange.items() if again[key] > 1}
@@ -66,6 +66,15 @@ def judge_requests(requests: Requests, again: Counter[str], broker: str) -> list
     ]
 
 
+def judge_unreadable(requests: Requests, offsets: Collection[int]) -> list[Finding]:
+    """Return what on the topic is no record of ours."""
+    if not offsets:
+        return []
+    places = ", ".join(map(str, sorted(offsets)[:FEW]))
+    said = f"{len(offsets):,} {_kind(requests)} cannot be read: no record of ours"
+    return [Finding(said, requests.topic, requests.partition, places, _STRANGE)]
+
+
 def judge_profiles(topic: str, partition: int, different: Sequence[Pair]) -> list[Finding]:
     """Return whose profiles are not those that the log gives."""
     findings = []
@@ -82,6 +91,10 @@ def judge_profiles(topic: str, partition: int, different: Sequence[Pair]) -> lis
             said = f"{len(cases):,} {what}: {named}{more}"
             findings.append(Finding(said, topic, partition, "", _PROFILES))
     return findings
+
+
+def _kind(requests: Requests) -> str:
+    return "facts" if requests.topic.endswith("facts") else "actions"
 
 
 def _name(stated: Stated) -> str:

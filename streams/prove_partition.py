@@ -7,7 +7,7 @@ last (the touchpoints).
 """
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -17,8 +17,9 @@ from processors.partition import Effects
 from processors.playbook import Playbook
 from schemas.rules import END_OF_TIME
 from schemas.topics import load_topics
+from schemas.wire import DecodeError
 from streams.log_places import LogReader
-from streams.prove_findings import judge_profiles, judge_requests
+from streams.prove_findings import judge_profiles, judge_requests, judge_unreadable
 from streams.prove_profiles import differences, is_firing, meet
 from streams.prove_requests import DAY_MS, Found, Reader, Requests, identify, time_of
 from streams.replay import NotProvableError, Reign, Replay, reigns
@@ -77,6 +78,7 @@ class Trial:
         self._codec = settings.new_codec()
         self._requests: dict[str, Requests] = {}
         self._readers: dict[str, Reader] = {}
+        self._unreadable: dict[str, set[int]] = defaultdict(set)
 
     async def run(self, told: Callable[[int], None]) -> tuple[Proven, list[Finding]]:
         """Fold the partition, and return what was found."""
@@ -106,6 +108,7 @@ class Trial:
             again = await self._read_to_the_end(name)
             repeated += sum(times - 1 for times in again.values())
             findings += judge_requests(requests, again, self._settings.broker)
+            findings += judge_unreadable(requests, self._unreadable[name])
         same = {name: requests.same for name, requests in self._requests.items()}
         facts = same.pop(FACTS)
         forgotten = sum(requests.forgotten for requests in self._requests.values())
@@ -150,7 +153,7 @@ class Trial:
                 break
         requests = Requests(self._settings.topic(name), self._number, kept_from)
         self._requests[name] = requests
-        self._readers[name] = Reader(self._read(name, begin, end), requests, end)
+        self._readers[name] = Reader(self._read(name, begin, end), requests, begin, end)
 
     async def _read(self, name: str, since: int, until: int) -> AsyncIterator[Found]:
         """Yield the records of some offsets of a topic."""
@@ -160,7 +163,12 @@ class Trial:
             for record in records:
                 by_broker = record.timestamp_type == BROKER_TIME
                 appended_at = record.timestamp if by_broker else 0
-                yield Found(decode(record.value), record.offset, appended_at)
+                try:
+                    stated = decode(record.value)
+                except DecodeError:
+                    self._unreadable[name].add(record.offset)
+                else:
+                    yield Found(stated, record.offset, appended_at)
 
     async def _fold(
         self, replay: Replay, since: int, until: int, told: Callable[[int], None], *, sure: bool
@@ -189,19 +197,18 @@ class Trial:
 
         A transaction ends on each partition for itself: what is missing may have come meanwhile.
         """
-        requests, strange = self._requests[name], Counter[str]()
-        await self._readers[name].read_on(END_OF_TIME)
-        missing = {identify(each) for each in requests.missing()}
-        begin, end = await self._reach(name)
-        if missing:
-            async for found in self._read(name, self._readers[name].end, end):
+        requests, reader, again = self._requests[name], self._readers[name], Counter[str]()
+        await reader.read_on(END_OF_TIME)
+        if missing := {identify(each) for each in requests.missing()}:
+            _, end = await self._reach(name)
+            async for found in self._read(name, reader.end, end):
                 if identify(found.stated) in missing:
                     requests.find(found)
-        if unexplained := requests.strange():
-            async for found in self._read(name, begin, self._readers[name].end):
-                if (key := identify(found.stated)) in unexplained:
-                    strange[key] += 1
-        return strange
+        if strange := requests.strange():
+            async for found in self._read(name, reader.begin, reader.end):
+                if (key := identify(found.stated)) in strange:
+                    again[key] += 1
+        return again
 
     async def _reach(self, name: str) -> tuple[int, int]:
         reach = await self._logs[name].reach(self._settings.topic(name), [self._number])

@@ -147,10 +147,14 @@ class Reader:
     Args:
         records: Its records.
         requests: Are told what is found.
+        begin: The offset of the first of them.
         end: The offset after the last of them.
     """
 
-    def __init__(self, records: AsyncIterator[Found], requests: Requests, end: int) -> None:
+    def __init__(
+        self, records: AsyncIterator[Found], requests: Requests, begin: int, end: int
+    ) -> None:
+        self.begin = begin
         self.end = end
         self._records = records
         self._requests = requests

@@ -224,6 +224,7 @@ DAMAGES: list[dict[str, tuple[str, Damage]]] = [
             ACTIONS,
             of_actions(lambda action: replace(action, template="another")),
         ),
+        "facts cannot be read": ("facts", lambda rows: [*rows, with_value(rows[0], b"{}")]),
         "profiles are of nobody in the log": (CHANGELOG, of_profiles(doubled)),
     },
     {
