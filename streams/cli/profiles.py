@@ -64,10 +64,9 @@ def _user_id(line: str) -> str:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, dict):  # stages by name, and counts of events
-        return ", ".join(
-            f"{name} {part}" for name, part in value.items() if part and "rec" not in name
-        )
+    if isinstance(value, dict):  # stages by name, and counts of events: not those remembered
+        shown = (name for name in value if value[name] and not name.startswith("recent"))
+        return ", ".join(f"{name} {value[name]}" for name in shown)
     return str(value)
 
 

@@ -49,7 +49,7 @@ def worker(**flags: Any) -> None:
 @click.command()
 @settings_options("warehouse", *_COMMON)
 def sink(**flags: Any) -> None:
-    """Bring touchpoints, facts, actions and dead letters into ClickHouse.
+    """Bring the log into ClickHouse: touches, facts, actions, dead letters, live figures, funnels.
 
     Creates and migrates the tables at start. While ClickHouse is away it waits and tries again;
     the workers do not notice. A row is durable before its offset is committed, and a row that
