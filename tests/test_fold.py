@@ -366,6 +366,34 @@ def test_a_new_customer_grows_old_by_the_clock() -> None:
     assert told(effects) == [("stage_changed", "customer", "old_purchased")]
 
 
+def test_a_customer_grows_old_sooner_where_an_earlier_event_comes_late() -> None:
+    """The first sight moves back, and the timer with it."""
+    rfm = {"recency_days": 90, "frequency": 2, "monetary_minor": 5000}
+    partition = Partition(brisk(sops=[], rfm=rfm), {})  # no other timer comes before
+    partition.apply([(paid("a", START + DAY), START + DAY)])
+    view = event("v", "page_viewed", START, page="/", category="", duration_ms=0)
+    partition.apply([(view, START + DAY)])
+    changed = ("stage_changed", "customer", "old_purchased")
+    assert changed not in told(partition.advance(START + 3 * DAY))
+    assert changed in told(partition.advance(START + 3 * DAY + 1))
+
+
+def test_a_customer_whom_a_new_playbook_makes_new_again_grows_old_by_the_clock() -> None:
+    """Nothing about the orders has changed, and there is a timer all the same."""
+    before = Partition(BRISK, {})
+    before.apply([(paid("a", START), START)])
+    before.advance(START + 5 * DAY)
+    assert before.profiles["ann"].customer == "old_purchased"
+    longer = brisk(version=4, stages={"customer": {"new_for": "9d"}})
+    partition = Partition(longer, before.profiles)
+    view = event("v", "page_viewed", START + 5 * DAY, page="/", category="", duration_ms=0)
+    effects = partition.apply([(view, START + 5 * DAY)])
+    assert ("stage_changed", "customer", "new_purchased") in told(effects)
+    changed = ("stage_changed", "customer", "old_purchased")
+    assert changed not in told(partition.advance(START + 9 * DAY))
+    assert changed in told(partition.advance(START + 9 * DAY + 1))
+
+
 def test_ids_are_the_same_in_every_process() -> None:
     """An action's id is the BLAKE2b hash of who and why, written as netstrings."""
     framed = b"6:action,3:ann,15:second-purchase,1:1,6:paid-a,8:reminder,"

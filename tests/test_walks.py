@@ -1,12 +1,13 @@
 """What the fold keeps of a person's way through funnels: enough, bounded, and only where due."""
 
 from dataclasses import replace
+from datetime import datetime
 from itertools import combinations
 from random import Random
 
 import pytest
 from funnel_oracle import Event, path
-from funnel_worlds import FUNNELS, HOUR, LATENESS, START, playbook
+from funnel_worlds import FUNNELS, HOUR, LATENESS, START, ZONE, playbook
 from test_funnel_live import RULES
 
 from processors.bounds import profile_bound
@@ -225,3 +226,45 @@ def test_an_exclusion_between_no_two_steps_is_refused(after: int, before: int) -
     wrong = {"event": "group_left", "after": after, "before": before}
     with pytest.raises(ValueError, match="steps 1 to 3"):
         playbook([{**FUNNELS[0], "exclusions": [wrong]}])
+
+
+def test_an_event_that_ends_an_attempt_may_take_the_step_again() -> None:
+    """None may come between friend and order: the second one is the friend of the attempt."""
+    steps = [
+        {"name": "view", "event": "page_viewed"},
+        {"name": "friend", "event": "friend_added"},
+        {"name": "order", "event": "order_paid"},
+    ]
+    never = {"event": "friend_added", "after": 2, "before": 3}
+    funnel = {"name": "again", "window": "1d", "steps": steps, "exclusions": [never]}
+    order = {"order_id": "o", "amount_minor": 1, "currency": "USD"}
+    _, effects = folded(
+        playbook([funnel]),
+        touch(1, START),
+        touch(2, START + HOUR, "friend_added"),
+        touch(3, START + 2 * HOUR, "friend_added"),
+        touch(4, START + 3 * HOUR, "order_paid", **order),
+    )
+    (best,) = [row for row in effects.progress.values() if row.best]
+    assert best.times == [START, START + 2 * HOUR, START + 3 * HOUR]
+
+
+def test_an_event_of_a_day_that_is_known_in_part_is_said_to_be_unsure() -> None:
+    """Its window is remembered whole, but not the day of its entry: other entries may be gone."""
+    steps = [{"name": "view", "event": "page_viewed"}, {"name": "friend", "event": "friend_added"}]
+    window = 2 * HOUR
+    spec = playbook([{"name": "short", "window": "2h", "steps": steps}])
+    compiled = compile_playbook(spec)
+    (funnel,) = compiled.funnels.values()
+    midnight, noon = (
+        round(datetime(2024, 3, 13, hour, tzinfo=ZONE).timestamp() * 1000) for hour in (0, 12)
+    )
+    now = noon + funnel.reach  # what came before noon is forgotten then
+    partition = Partition(compiled, {})
+    for number, at in enumerate((noon - HOUR, noon + HOUR, now)):
+        partition.apply([(touch(number, at), at)])
+    (walk,) = partition.profiles["ann"].walks.values()
+    assert walk.floor == noon
+    late = Touchpoint("late", "ann", noon + window + 1, "friend_added", {}, backfill=True)
+    rows = partition.apply([(late, now)]).progress.values()
+    assert [(row.day, row.exact) for row in rows] == [(midnight, False)]
