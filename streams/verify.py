@@ -187,7 +187,7 @@ class _Verification:
         stored = found.get((topic, number), Held(0, -1, -1))
         _, end = await self._reach(name, number)
         await tally.look_beyond(topic, number, end, stored)
-        self._report.rows.append(tally.rows(name, number, stored))
+        self._report.rows.append(tally.rows(topic, number, stored))
         self._report.findings += judge_rows(self._settings, topic, table, number, tally)
         if name == SOURCE:
             buried = count(before(dead, ledger.offset + 1))

@@ -12,6 +12,7 @@ class Rows(NamedTuple):
     """A partition of a topic, and its rows in the warehouse."""
 
     topic: str
+    """Its full name."""
     partition: int
     records: int
     """Records that must have a row: those the sink has passed, and that can be read."""
