@@ -80,6 +80,13 @@ def test_a_trend_is_drawn_below(tmp_path: Path) -> None:
     assert after > before + 100
 
 
+def test_a_day_without_entries_is_a_gap_in_the_trend(tmp_path: Path) -> None:
+    """The line joins 1 and 2 March, and stops before the 5th: the table has no days between."""
+    svg = _draw(ANSWER | {"trend": DAYS}, tmp_path / "trend.svg").decode()
+    (line,) = re.findall(r'<path d="([^"]*)"[^>]*style="fill: none; stroke: #2563eb', svg)
+    assert re.findall("[ML]", line) == ["M", "L", "M"]
+
+
 def test_a_page_holds_picture_and_figures_and_no_script(tmp_path: Path) -> None:
     """The page needs nothing else, and names from data are text in it, never markup."""
     page = _draw(ANSWER, tmp_path / "funnel.html").decode()

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from html import escape
 from importlib import import_module
 from io import BytesIO, StringIO
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,10 @@ def _between(before: dict[str, Any], step: dict[str, Any]) -> str:
 
 
 def _line(axes: Any, answer: dict[str, Any]) -> None:
-    """Draw by day of entry how many entered, and what share came to the last step."""
+    """Draw by day of entry how many entered, and what share came to the last step.
+
+    A day that the answer leaves out had no entries, and so no share: the line has a gap there.
+    """
     from matplotlib.dates import ConciseDateFormatter  # noqa: PLC0415 - an extra
 
     days = [datetime.fromisoformat(part["day"]) for part in answer["trend"]]
@@ -180,7 +184,7 @@ def _line(axes: Any, answer: dict[str, Any]) -> None:
         loc="left", fontsize=10, color=_TEXT,
     )  # fmt: skip
     shared = axes.twinx()
-    shared.plot(days, shares, color=_BAR, marker="o", markersize=3)
+    shared.plot(*_with_gaps(days, shares), color=_BAR, marker="o", markersize=3)
     shared.set_ylim(0, max([*shares, 0.01]) * 1.15)
     shared.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     for each in (axes, shared):
@@ -190,3 +194,15 @@ def _line(axes: Any, answer: dict[str, Any]) -> None:
     axes.set_xlim(days[0] - half, days[-1] + half)
     locator = axes.xaxis.get_major_locator()
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def _with_gaps(days: list[datetime], shares: list[float]) -> tuple[list[datetime], list[float]]:
+    """Put a point that is none into each gap between days: the line ends before it."""
+    across, up = days[:1], shares[:1]
+    for day, share in zip(days[1:], shares[1:], strict=True):
+        if day - across[-1] > timedelta(days=1):
+            across.append(day - timedelta(days=1))
+            up.append(nan)
+        across.append(day)
+        up.append(share)
+    return across, up
