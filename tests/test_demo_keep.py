@@ -1,5 +1,6 @@
 """``touchline demo --keep``: it stays to be looked at, and leaves no process behind."""
 
+import os
 import re
 import signal
 import socket
@@ -18,8 +19,10 @@ def kept(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], s
     """Give a demonstration that is to stay, and what it has said so far."""
     said = folder / "said.txt"
     command = [sys.executable, "-m", "streams", "demo", "--keep", "--data", str(folder / "data")]
+    (folder / "tmp").mkdir()
+    environ = os.environ | {"TMPDIR": str(folder / "tmp")}
     with said.open("w") as stderr:
-        demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
+        demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, env=environ)
     try:
         yield demo, said.read_text
     finally:
@@ -71,7 +74,7 @@ def test_a_kept_demonstration_ends_with_all_its_processes(tmp_path: Path) -> Non
 
 
 def test_a_killed_demonstration_takes_all_its_processes_with_it(tmp_path: Path) -> None:
-    """Neither worker nor sink nor broker is left of one that could not clean up after itself."""
+    """Of one that could not clean up neither process is left, nor a file beside its folder."""
     logs = [tmp_path / "data" / f"{command}.log" for command in ("worker", "sink")]
     with kept(tmp_path) as (demo, said):
         await_until(lambda: all(log.exists() for log in logs), said)
@@ -84,3 +87,5 @@ def test_a_killed_demonstration_takes_all_its_processes_with_it(tmp_path: Path) 
         demo.wait()
         await_until(lambda: not any(map(answers, pages)), said)
         await_until(lambda: not listens(int(broker.group(1))), said)
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert "listening on" in (tmp_path / "data" / "broker.log").read_text()

@@ -99,7 +99,7 @@ def _run(
     day = today.date() if today else datetime.now(UTC).date()
     with ExitStack() as stack:
         lifeline = stack.enter_context(Lifeline())
-        broker = EmbeddedBroker(hold=lifeline.hold)
+        broker = EmbeddedBroker(log=folder / "broker.log", hold=lifeline.hold)
         settings = Settings(
             bootstrap=bootstrap or stack.enter_context(broker).bootstrap,
             broker="kafka" if bootstrap else "plain",
