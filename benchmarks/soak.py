@@ -25,11 +25,10 @@ from statistics import median
 from typing import NamedTuple, Self
 
 from folding.workloads import invent
-from kafka import KafkaAdminClient, TopicPartition
-from kafka.admin import OffsetSpec
+from kafka import KafkaAdminClient
 from msgspec.structs import replace
 from peers.machine import HOME, Meter, broker, describe
-from peers.runs import await_commit
+from peers.runs import await_commit, behind, ends_of
 from rich.console import Console
 from rich.table import Table
 from worker import settings
@@ -114,23 +113,14 @@ def events(given: argparse.Namespace) -> Iterator[Touchpoint]:
         number += 1
 
 
-def behind(admin: KafkaAdminClient, own: Settings) -> int:
-    """Return how many records of touchpoints the workers have not committed."""
-    topic = own.topic("touchpoints")
-    places = [TopicPartition(topic, n) for n in range(load_topics()["touchpoints"].partitions)]
-    done = admin.list_group_offsets({own.group: places})[own.group]
-    ends = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST))
-    return sum(ends[each].offset - max(0, done[each].offset) for each in places)
-
-
 def run(given: argparse.Namespace, bootstrap: str, line: Line, console: Console) -> list[Minute]:
     """Publish for so many minutes at the rate; print and return what each minute showed."""
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    source, published, turn = events(given), 0, 0
+    topic, source, published, turn = line.sink.topic("touchpoints"), events(given), 0, 0
     seen: list[Minute] = []
     killed: int | None = None
     began = killed_at = time.monotonic()
-    with Publisher(bootstrap, line.sink.topic("touchpoints"), Codec()) as publisher:
+    with Publisher(bootstrap, topic, Codec()) as publisher:
         while len(seen) < given.minutes:
             passed = time.monotonic() - began
             for _ in range(int(passed * given.rate) - published):
@@ -142,7 +132,7 @@ def run(given: argparse.Namespace, bootstrap: str, line: Line, console: Console)
                 killed, turn, killed_at = turn, (turn + 1) % given.workers, time.monotonic()
                 line.replace_worker(killed)
             if passed >= 60 * (len(seen) + 1):
-                late = behind(admin, line.sink)
+                late = behind(admin, line.sink.group, ends_of(admin, topic))
                 seen.append(Minute(published, late, line.resident(), killed))
                 console.print(described(len(seen), seen[-1]), highlight=False)
                 killed = None

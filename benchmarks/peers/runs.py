@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from kafka import KafkaAdminClient
@@ -23,6 +23,7 @@ START_SECONDS = 60.0
 RUN_SECONDS = 900.0
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.02
+Ends: TypeAlias = dict[AdminPartition, int]
 
 
 class RunError(RuntimeError):
@@ -129,19 +130,28 @@ def await_commit(bootstrap: str, source: str, group: str, check: Callable[[], No
     """
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        places = [AdminPartition(source, p) for p in range(load_topics()["touchpoints"].partitions)]
-        found = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST))
-        missing = {place: each.offset for place, each in found.items() if each.offset}
+        ends = ends_of(admin, source)
         deadline = time.monotonic() + RUN_SECONDS
-        while missing:
+        while left := behind(admin, group, ends):
             check()
             if time.monotonic() > deadline:
-                raise RunError(f"not committed after {RUN_SECONDS:.0f} s: {missing}")
+                raise RunError(f"{left:,} records not committed after {RUN_SECONDS:.0f} s")
             time.sleep(POLL_SECONDS)
-            committed = admin.list_group_offsets({group: list(missing)})[group]
-            missing = {p: end for p, end in missing.items() if committed[p].offset < end}
     finally:
         admin.close()
+
+
+def ends_of(admin: KafkaAdminClient, source: str) -> Ends:
+    """Return the offset after the last record of each partition of a topic of touchpoints."""
+    places = [AdminPartition(source, p) for p in range(load_topics()["touchpoints"].partitions)]
+    found = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST))
+    return {place: found[place].offset for place in places}
+
+
+def behind(admin: KafkaAdminClient, group: str, ends: Ends) -> int:
+    """Return how many records before these ends the group has not committed."""
+    done = admin.list_group_offsets({group: list(ends)})[group]
+    return sum(max(0, end - max(0, done[place].offset)) for place, end in ends.items())
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
