@@ -5,12 +5,16 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 from brokers import KafkaBroker, choose_kafka, kafka, new_broker
 from hypothesis import settings
 from hypothesis.internal.conjecture.engine import ConjectureRunner
+
+if TYPE_CHECKING:
+    from the_line import TheLine
 
 pytest_plugins = ["warehouses"]
 
@@ -67,10 +71,35 @@ def kafka_bootstrap(pytestconfig: pytest.Config) -> Iterator[str]:
         yield bootstrap
 
 
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[str]:
+    """The address of an embedded broker for the tests of a module."""
+    # kafka-python must not be imported before the warnings above are set.
+    from streams.embedded import EmbeddedBroker  # noqa: PLC0415
+
+    with EmbeddedBroker() as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def bootstrap(request: pytest.FixtureRequest) -> str:
+    """The address of each kind of broker in turn."""
+    return str(request.getfixturevalue({"kafka": "kafka_bootstrap"}.get(request.param, "embedded")))
+
+
 @pytest.fixture
 def topic_prefix() -> str:
     """What to put before a topic's or a group's name, for this test alone."""
     return f"t{uuid4().hex[:10]}-"
+
+
+@pytest.fixture
+def line(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> "Iterator[TheLine]":
+    """A line with topics of its own, as it is by default."""
+    from the_line import the_line  # noqa: PLC0415 - as above
+
+    with the_line(kafka_bootstrap, topic_prefix, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

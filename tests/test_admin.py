@@ -1,7 +1,5 @@
 """streams/admin.py: topics come from their declarations, and differences are told with a cure."""
 
-from collections.abc import Iterator
-
 import pytest
 from brokers import free_ports
 from kafka import KafkaAdminClient
@@ -15,22 +13,8 @@ from streams.admin import (
     check_topics,
     create_topics,
 )
-from streams.embedded import EmbeddedBroker
 
 TOPICS = load_topics()
-
-
-@pytest.fixture(scope="module")
-def embedded() -> Iterator[str]:
-    """The address of an embedded broker."""
-    with EmbeddedBroker() as broker:
-        yield broker.bootstrap
-
-
-@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
-def bootstrap(request: pytest.FixtureRequest) -> str:
-    """The address of each kind of broker in turn."""
-    return str(request.getfixturevalue({"kafka": "kafka_bootstrap"}.get(request.param, "embedded")))
 
 
 def configs_on(bootstrap: str, topic: str) -> dict[str, str]:

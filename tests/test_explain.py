@@ -1,12 +1,11 @@
 """``explain``, ``why-not`` and ``backtest``: every action and every silence has its reason."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from the_line import TheLine, await_account, the_line
+from the_line import TheLine, await_account
 
 from schemas.jsonlines import Line, format_line, read_lines
 from schemas.records import Touchpoint
@@ -139,13 +138,6 @@ def test_a_backtest_finds_who_would_be_asked_by_one_playbook_only(tmp_path: Path
     assert [row["user_id"] for row in report["only_new"]] == ["bob"]
     assert report["only_old"] == []
     assert report["by_day"]["2026-02-04"] == {"old": 1, "new": 0}
-
-
-@pytest.fixture
-def line(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Iterator[TheLine]:
-    """A line with topics of its own."""
-    with the_line(kafka_bootstrap, topic_prefix, tmp_path) as made:
-        yield made
 
 
 @pytest.mark.kafka

@@ -2,25 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from the_line import TheLine, the_line
+from the_line import TheLine
 
 from schemas.shipped import shipped
 from streams.cli import cli
 
 STEPS = shipped("examples/first-steps.jsonl").read_text().splitlines()
 pytestmark = pytest.mark.kafka
-
-
-@pytest.fixture
-def line(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Iterator[TheLine]:
-    """A line with topics of its own."""
-    with the_line(kafka_bootstrap, topic_prefix, tmp_path) as made:
-        yield made
 
 
 def publish(line: TheLine, lines: list[str], *flags: str) -> Result:

@@ -1,6 +1,6 @@
 """streams/publisher.py: every touchpoint is acknowledged, or its failure is raised by name."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -21,7 +21,6 @@ from schemas.topics import load_topics
 from schemas.wire import EncodeError
 from streams import publisher as module
 from streams.admin import TopicsError, create_topics
-from streams.embedded import EmbeddedBroker
 from streams.publisher import Publisher, PublishError
 
 TOUCHPOINTS = load_topics()["touchpoints"]
@@ -59,19 +58,6 @@ def consume(bootstrap: str, topic: str, number: int | None = None) -> list[Any]:
         if number is None:
             number = sum(consumer.end_offsets(partitions).values())
         return [record for _, record in zip(range(number), consumer, strict=False)]
-
-
-@pytest.fixture(scope="module")
-def embedded() -> Iterator[str]:
-    """The address of an embedded broker."""
-    with EmbeddedBroker() as broker:
-        yield broker.bootstrap
-
-
-@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
-def bootstrap(request: pytest.FixtureRequest) -> str:
-    """The address of each kind of broker in turn."""
-    return str(request.getfixturevalue({"kafka": "kafka_bootstrap"}.get(request.param, "embedded")))
 
 
 @pytest.fixture

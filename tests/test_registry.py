@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote
 
 import avro.io
@@ -35,7 +35,10 @@ ORDER = Touchpoint(
 
 
 class MemoryRegistry(ThreadingHTTPServer):
-    """A registry in memory: one id for each schema, whatever its subjects."""
+    """A registry in memory: one id for each schema, whatever its subjects.
+
+    It answers for as long as the ``with`` block lasts.
+    """
 
     daemon_threads = True
 
@@ -46,6 +49,18 @@ class MemoryRegistry(ThreadingHTTPServer):
         self.requests: list[str] = []
         self.logins: set[str | None] = set()
         self.answer: tuple[int, bytes] | None = None
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> Self:
+        """Answer from now on."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Answer no more."""
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
 
     @property
     def url(self) -> str:
@@ -98,11 +113,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryRegistry]:
     """Run a registry in this process for one test."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with MemoryRegistry() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_values_carry_the_id_of_their_schema(server: MemoryRegistry) -> None:

@@ -1,7 +1,6 @@
 """``touchline rfm means``: the population measured, and the lines to paste into the playbook."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 import yaml
 from cdnow_oracle import FILE
 from click.testing import CliRunner, Result
-from the_line import TheLine, await_account, the_line
+from the_line import TheLine, await_account
 
 from schemas.jsonlines import Line, format_line, read_lines
 from schemas.playbook import load_playbook
@@ -99,13 +98,6 @@ def test_a_population_without_customers_has_no_means(tmp_path: Path) -> None:
     result = means("--events", str(tmp_path / "none.jsonl"))
     assert result.exit_code == 1
     assert "nobody has an order that counts" in result.output
-
-
-@pytest.fixture
-def line(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Iterator[TheLine]:
-    """A line with topics of its own."""
-    with the_line(kafka_bootstrap, topic_prefix, tmp_path) as made:
-        yield made
 
 
 @pytest.mark.kafka

@@ -2,7 +2,6 @@
 
 import os
 import random
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,11 +52,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> "Iterator[MemoryRegistry]":
 
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with MemoryRegistry() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
