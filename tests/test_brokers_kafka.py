@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from brokers import DEPLOY, KafkaBroker, free_ports, kafka_broker, new_broker
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.structs import TopicPartition
+from the_line import await_that
 
 BrokerError = kafka_broker.BrokerError
 answers = kafka_broker.answers
@@ -105,10 +105,7 @@ def test_an_acknowledged_transaction_outlives_a_crash(make_broker: MakeBroker) -
     for _ in range(4):
         asyncio.run(commit_and(broker.kill, broker.bootstrap, places))
         broker.start()
-        deadline = time.monotonic() + 60
-        while hidden := count_hidden(broker.bootstrap, places):
-            assert time.monotonic() < deadline, f"nothing more is visible in {hidden} partitions"
-            time.sleep(0.2)
+        await_that(lambda: not count_hidden(broker.bootstrap, places), "some are never visible")
 
 
 def count_hidden(bootstrap: str, places: list[TopicPartition]) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from the_line import PATIENCE, TheLine, await_account, the_line
+from the_line import TheLine, await_account, await_that, the_line
 
 from schemas.records import Touchpoint
 from schemas.shipped import shipped
@@ -49,9 +49,7 @@ def test_a_timer_fires_on_an_idle_partition_when_its_time_has_come(line: TheLine
         worker.wait_ready()
         ordered_at = now() - (AFTER - 3) * SECOND
         line.publish([order("idle", 1, ordered_at)], event_time=False)
-        deadline = time.monotonic() + PATIENCE
-        while not (actions := line.actions()):
-            assert time.monotonic() < deadline, "no reminder came"
+        actions = await_that(line.actions, "no reminder came")
         assert now() >= ordered_at + AFTER * SECOND
     (action,) = actions
     assert (action.user_id, action.due_at) == ("idle", ordered_at + AFTER * SECOND)
@@ -75,9 +73,7 @@ def test_a_reply_in_the_backlog_cancels_the_timer_that_fell_due_meanwhile(line: 
     with line.worker() as worker:
         worker.wait_ready()
         await_account([worker], 3)
-        deadline = time.monotonic() + PATIENCE
-        while not (actions := line.actions()):
-            assert time.monotonic() < deadline, "the other person's reminder did not come"
+        actions = await_that(line.actions, "the other person's reminder did not come")
     assert {action.user_id for action in actions} == {"other"}
 
 

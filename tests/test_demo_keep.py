@@ -6,12 +6,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from the_line import await_that
+
 from streams.cli.pages import PageError, read_json
+
+OWN_PATIENCE = 600
+"""Seconds, more than the demonstration waits for its parts: it is to say itself what is late."""
 
 
 @contextmanager
@@ -28,16 +32,6 @@ def kept(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], s
     finally:
         demo.terminate()
         demo.wait(60)
-
-
-def await_until(
-    condition: Callable[[], bool], said: Callable[[], str], patience: int = 220
-) -> None:
-    """Wait until the condition holds; what was said explains why it does not."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, said()
-        time.sleep(0.2)
 
 
 def answers(page: str) -> bool:
@@ -63,7 +57,7 @@ def pages_of(logs: list[Path]) -> list[str]:
 def test_a_kept_demonstration_ends_with_all_its_processes(tmp_path: Path) -> None:
     """The printed addresses answer while it runs; after the signal nothing answers any more."""
     with kept(tmp_path) as (demo, said):
-        await_until(lambda: demo.poll() is not None or "Still running" in said(), said)
+        await_that(lambda: demo.poll() is not None or "Still running" in said(), said, OWN_PATIENCE)
         pages = re.findall(r"http://[\d.:]+/(?:status|tables)", said())
         assert all(answers(page) for page in pages), said()
         demo.send_signal(signal.SIGTERM)
@@ -77,15 +71,15 @@ def test_a_killed_demonstration_takes_all_its_processes_with_it(tmp_path: Path) 
     """Of one that could not clean up neither process is left, nor a file beside its folder."""
     logs = [tmp_path / "data" / f"{command}.log" for command in ("worker", "sink")]
     with kept(tmp_path) as (demo, said):
-        await_until(lambda: all(log.exists() for log in logs), said)
-        await_until(lambda: len(pages_of(logs)) == len(logs), said)
+        await_that(lambda: all(log.exists() for log in logs), said)
+        await_that(lambda: len(pages_of(logs)) == len(logs), said)
         pages = pages_of(logs)
-        await_until(lambda: all(map(answers, pages)), said)
+        await_that(lambda: all(map(answers, pages)), said)
         broker = re.search(r"127\.0\.0\.1:(\d+)", said())
         assert broker is not None
         demo.kill()
         demo.wait()
-        await_until(lambda: not any(map(answers, pages)), said)
-        await_until(lambda: not listens(int(broker.group(1))), said)
+        await_that(lambda: not any(map(answers, pages)), said)
+        await_that(lambda: not listens(int(broker.group(1))), said)
     assert list((tmp_path / "tmp").iterdir()) == []
     assert "listening on" in (tmp_path / "data" / "broker.log").read_text()

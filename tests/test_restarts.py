@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
-from the_line import PATIENCE, TheLine, account, await_account, dump, the_line
+from the_line import PATIENCE, TheLine, account, await_account, await_that, dump, the_line
 
 from processors.partition import Partition
 from processors.playbook import compile_playbook
@@ -60,10 +60,10 @@ def publish_broken(line: TheLine) -> None:
 
 def await_lag_of(worker: Child, partitions: int) -> None:
     """Wait until it tells the lag of so many partitions: of its own, not of those it gave back."""
-    deadline = time.monotonic() + PATIENCE
-    while (told := count_lags(worker)) != partitions:
-        assert time.monotonic() < deadline, f"the lag of {told} partitions"
-        time.sleep(0.2)
+    await_that(
+        lambda: count_lags(worker) == partitions,
+        lambda: f"the lag of {count_lags(worker)} partitions",
+    )
 
 
 def count_lags(worker: Child) -> int:
@@ -127,10 +127,10 @@ def test_a_worker_that_wakes_up_after_its_partitions_moved_can_write_nothing(
             await_account([other], PURCHASES)
             before = count_words(stalled, *WOKEN)
             stalled.resume()
-            deadline = time.monotonic() + PATIENCE
-            while count_words(stalled, *WOKEN) == before:
-                assert time.monotonic() < deadline, stalled.log.read_text()[-2000:]
-                time.sleep(0.1)
+            await_that(
+                lambda: count_words(stalled, *WOKEN) > before,
+                lambda: stalled.log.read_text()[-2000:],
+            )
             time.sleep(2)  # whatever it still had in hand goes out now, if it can
     with line.worker() as last:
         last.wait_ready()
@@ -196,8 +196,7 @@ def test_the_first_record_of_a_partition_is_committed(
     )
     try:
         place = TopicPartition(record.topic, record.partition)
-        deadline = time.monotonic() + PATIENCE
-        while (offset := consumer.committed(place)) != 1:  # seen a moment after the commit's answer
-            assert time.monotonic() < deadline, offset
+        # Seen a moment after the commit's answer.
+        await_that(lambda: consumer.committed(place) == 1, lambda: str(consumer.committed(place)))
     finally:
         consumer.close()

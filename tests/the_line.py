@@ -3,11 +3,11 @@
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from brokers import free_ports
 from kafka import KafkaConsumer, TopicPartition
@@ -21,7 +21,8 @@ from streams.cli.pages import PageError, read_json, read_lines
 from streams.publisher import Publisher
 from streams.settings import Settings
 
-PATIENCE = 120.0
+PATIENCE = 200.0
+_Seen = TypeVar("_Seen")
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,17 @@ def the_line(
         **(given | {"session_timeout": 3.0} | settings),
     )
     yield TheLine(chosen, folder)
+
+
+def await_that(
+    condition: Callable[[], _Seen], what: str | Callable[[], str], patience: float = PATIENCE
+) -> _Seen:
+    """Wait until the condition holds, and return what it gave; ``what`` says why it does not."""
+    deadline = time.monotonic() + patience
+    while not (seen := condition()):
+        assert time.monotonic() < deadline, what if isinstance(what, str) else what()
+        time.sleep(0.05)
+    return seen
 
 
 def account(workers: Iterable[Child]) -> dict[str, int]:

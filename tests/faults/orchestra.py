@@ -11,24 +11,15 @@ from typing import Self
 from brokers import free_ports
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
-from the_line import TheLine, account
+from the_line import PATIENCE, TheLine, account, await_that
 
 from schemas.records import Touchpoint
 from streams.cli.children import Child, ChildError
 from streams.cli.pages import PageError, read_json
 
-PATIENCE = 200.0
 LIVENESS = 45.0
 """Seconds for which a worker may say that it is not well, before it is killed."""
 Write = Callable[[Touchpoint], bytes]
-
-
-def await_that(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Wait until the condition holds."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 class Program(Child):

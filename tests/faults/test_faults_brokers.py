@@ -14,8 +14,8 @@ import pytest
 from brokers import KafkaBroker, new_cluster
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
-from orchestra import Orchestrator, are_settled, await_lag, await_that
-from the_line import TheLine, the_line
+from orchestra import Orchestrator, are_settled, await_lag
+from the_line import TheLine, await_that, the_line
 from truth import fold_log, require_truth
 from workload import touches
 

@@ -16,8 +16,8 @@ from faust.types import TP
 from kafka import KafkaProducer
 from msgspec.msgpack import decode, encode
 from msgspec.structs import replace
-from orchestra import await_lag, await_that
-from the_line import TheLine, await_account, the_line
+from orchestra import await_lag
+from the_line import TheLine, await_account, await_that, the_line
 from workload import DAY, LATER, touches
 
 from schemas.records import Fact

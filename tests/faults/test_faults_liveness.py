@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from faust.types import TP
-from orchestra import Program, await_that, group_reader
-from the_line import TheLine, await_account
+from orchestra import Program, group_reader
+from the_line import TheLine, await_account, await_that
 from workload import touches
 
 from sinks.tables import DEAD_LETTERS, FACTS

@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 from kafka import KafkaProducer
 from msgspec.structs import replace
-from orchestra import Program, await_that
-from the_line import TheLine, await_account, dump, the_line
+from orchestra import Program
+from the_line import TheLine, await_account, await_that, dump, the_line
 from truth import fold_log
 from workload import touches
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
-from orchestra import PATIENCE, await_lag, await_that
+from orchestra import await_lag
 from prometheus_client.parser import text_string_to_metric_families
 from test_faults_state import CHANGELOG, admin_of, await_gone, cut, work_off
 from test_faults_workers import load
-from the_line import TheLine
+from the_line import PATIENCE, TheLine, await_that
 from truth import PARTITIONS, fold_log, require_truth
 from workload import touches
 

@@ -12,8 +12,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
 from kafka.errors import PolicyViolationError
 from kafka.structs import OffsetAndMetadata
-from orchestra import await_lag, await_settled, await_that, exit_code
-from the_line import TheLine, dump, the_line
+from orchestra import await_lag, await_settled, exit_code
+from the_line import TheLine, await_that, dump, the_line
 from truth import fold_log, require_durable, require_truth, restored
 from workload import LATER, SPAN, START, touches
 

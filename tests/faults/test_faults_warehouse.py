@@ -8,8 +8,8 @@ import time
 import pytest
 from figures import require_figures
 from kafka import KafkaAdminClient
-from orchestra import Program, await_lag, await_that, exit_code
-from the_line import TheLine
+from orchestra import Program, await_lag, exit_code
+from the_line import TheLine, await_that
 from truth import require_rows, require_truth
 from workload import LATER, touches
 

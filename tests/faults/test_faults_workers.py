@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 from kafka import KafkaAdminClient
 from kafka.admin import NewPartitions
-from orchestra import Program, await_lag, await_that, committed, exit_code, group_reader
-from the_line import TheLine, await_account
+from orchestra import Program, await_lag, committed, exit_code, group_reader
+from the_line import TheLine, await_account, await_that
 from truth import fold_log, require_truth
 from workload import touches
 
