@@ -70,6 +70,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.fetched, self.held, self.room = {}, set(), asyncio.Event()
 
+    def _crash(self, reason: BaseException) -> None:
+        """Go on until told to stop, whoever has crashed: batches in flight wait for their commits.
+
+        Faust's thread ends here and now. What it was asked is never answered then, and stopping
+        it fails.
+        """
+        self.crash_reason = reason
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         """Read committed records only, which Faust ties to transactions of its own."""
         consumer = super()._create_worker_consumer(transport)

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,10 +14,12 @@ from typing import Any
 
 import pytest
 from brokers import free_ports
-from the_line import the_line
+from the_line import PATIENCE, the_line
 
+from schemas.records import Touchpoint
 from streams.cli import main
 from streams.cli.children import Child
+from streams.embedded import EmbeddedBroker
 from streams.faust_app import App
 from streams.store import StoreError
 
@@ -137,6 +141,34 @@ def test_only_the_first_error_is_told_and_no_way_to_one_that_names_its_cure() ->
         "streams.store.StoreError: full: make room"
     ]
     assert any("the disk" in line for line in die(RuntimeError("a defect")))
+
+
+def test_a_disk_that_fills_up_ends_a_worker_with_one_line(tmp_path: Path) -> None:
+    """At once, though other partitions wait for their commits, and without a traceback."""
+    payload = {"page": "/", "category": "", "duration_ms": 0}
+    views = [Touchpoint(f"e{n}", f"u{n}", 1 << 40, "page_viewed", payload) for n in range(1_000)]
+    with EmbeddedBroker() as broker:
+        given: Any = {"broker": "plain", "store": "rocksdb", "session_timeout": 2.0}
+        with the_line(broker.bootstrap, "", tmp_path, **given) as line:
+            (port,) = free_ports(1)
+            settings = line.settings.model_copy(update={"web_port": port})
+            command = [sys.executable, "-m", "streams", "worker"]
+            environ = os.environ | settings.to_environ()
+            with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as worker:
+                try:
+                    Child("worker", settings, tmp_path).wait_ready()
+                    # Its profiles are files, and what it says goes into a pipe.
+                    full = (0, resource.RLIM_INFINITY)
+                    resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, full)
+                    line.publish(views)
+                    said = worker.communicate(timeout=PATIENCE)[1].decode()
+                finally:
+                    worker.kill()
+    assert worker.returncode == 1, said
+    assert "Traceback" not in said
+    (last,) = [each for each in said.splitlines() if each.startswith("touchline: ")]
+    assert last.startswith("touchline: stopped: StoreError: ")
+    assert "Is the disk full" in last
 
 
 @pytest.mark.kafka
