@@ -77,7 +77,7 @@ class LogReader:
         """
         tp, silent = TopicPartition(topic, partition), 0
         if since >= until:
-            return
+            return  # stopped right after an assignment, a consumer may hang for minutes
         self._consumer.assign([tp])
         self._consumer.seek(tp, since)
         # The marks of transactions take offsets, too: the position says when all is read.

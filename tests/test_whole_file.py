@@ -32,6 +32,14 @@ def test_an_interrupted_file_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_in_no_folder_is_named_as_it_was_written(tmp_path: Path) -> None:
+    """Nobody has asked for a part."""
+    file = tmp_path / "nowhere" / "log.jsonl"
+    with pytest.raises(FileNotFoundError) as raised, open_whole(file):
+        pytest.fail("there is no such folder")
+    assert raised.value.filename == str(file)
+
+
 def test_the_target_of_a_link_is_replaced(tmp_path: Path) -> None:
     """A link to where the file is kept stays a link."""
     kept, link = tmp_path / "kept.jsonl", tmp_path / "log.jsonl"

@@ -26,10 +26,19 @@ def open_whole(path: Path) -> Iterator[BinaryIO]:
         return
     part = place.with_name(f"{place.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as stream:
+        with _opened(part, path) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(place)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _opened(part: Path, path: Path) -> BinaryIO:
+    """Open the part of a file; an error names the file, which is what the user has written."""
+    try:
+        return part.open("wb")
+    except OSError as error:
+        error.filename = str(path)
+        raise
