@@ -20,7 +20,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 _DAY = re.compile(r"(?:[0-9]{4}-)?([0-9]{2})-([0-9]{2})")
 _LEAP_YEAR = 2000
 _QUARTER = 900_000
-"""Milliseconds: every offset from UTC since 1972 is a multiple of it, so no day begins within."""
+"""Milliseconds: every offset from UTC since 1972 is a multiple of it, so no day begins within.
+Where a change of the clocks cuts one (St. John's, at 00:01, until 2011), its date is that of its
+begin."""
 _DAY_OF_UTC = 86_400_000
 _KEPT = 4096
 """Results that are kept for each question: those asked lie close together in time."""
