@@ -86,7 +86,7 @@ def test_transitions_leave_a_state_only_by_their_own_ways() -> None:
     assert story.ann.machines == {"course": "paid"}
 
 
-def test_transitions_follow_on_from_each_other_but_one_event_opens_one() -> None:
+def test_transitions_follow_on_from_each_other() -> None:
     """The clock takes the trial to gone, and a held tag takes it on to new at once."""
     story = Story(TRANSITIONS)
     story.tell(0, "trial_started", product="p")
@@ -97,6 +97,22 @@ def test_transitions_follow_on_from_each_other_but_one_event_opens_one() -> None
         ("stage_changed", "course", "gone", "new"),
     ]
     assert [fact.rule[-2] for fact in facts] == ["2", "3"]
+
+
+def test_one_event_opens_one_transition() -> None:
+    """The next one waits for the next event of its kind."""
+    story = Story("""
+stages:
+  machines:
+    - name: talk
+      states: [{name: cold}, {name: warm}, {name: hot}]
+      transitions:
+        - {from: cold, to: warm, when: {event: message_received}}
+        - {from: warm, to: hot, when: {event: message_received}}
+""")
+    for hour, state in enumerate(("warm", "hot", "hot")):
+        story.tell(hour, "message_received")
+        assert story.ann.machines["talk"] == state
 
 
 def test_a_transition_that_is_open_already_is_taken_at_the_next_timer() -> None:

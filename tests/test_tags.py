@@ -192,3 +192,23 @@ def test_a_tag_that_the_playbook_no_longer_has_goes_at_the_next_event() -> None:
     assert facts[-1].values == {"playbook_version": "2"}
     assert (story.tags, story.ann.assigned, story.ann.trails) == ({}, {}, {})
     assert changes(story.tell(2, "page_viewed"), *TAG_FACTS) == []
+
+
+def test_nothing_stays_of_what_the_playbook_no_longer_has() -> None:
+    """Windows, machines and walks of rules that are gone leave the profile at the next event."""
+    story = Story("""
+tags: [{name: rich, when: {sum: {event: order_paid, field: amount_minor, at_least: 500}}}]
+stages:
+  machines:
+    - name: depth
+      states: [{name: out}, {name: in, when: {count: {event: page_viewed, at_least: 1}}}]
+funnels:
+  - {name: f, window: 1d, steps: [{name: a, event: page_viewed}, {name: b, event: order_paid}]}
+""")
+    story.tell(0, "page_viewed")
+    story.tell(1, "order_paid")
+    kept = ("tags", "tallies", "trails", "machines", "walks")
+    assert all(getattr(story.ann, name) for name in kept)
+    story.go_on_under("tags: [{name: other}]")
+    story.tell(2, "message_received")
+    assert not any(getattr(story.ann, name) for name in kept)
