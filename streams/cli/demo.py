@@ -216,7 +216,9 @@ def _stay(settings: Settings, worker: Child, sink: Child) -> None:
         f"  worker   {worker.url}/status  /metrics  /profiles\n"
         f"  sink     {sink.url}/tables  /metrics  /funnel/repeat-purchase\n"
         f"  try      touchline profiles 00004 --url {worker.url}\n"
-        f"           touchline funnel repeat-purchase --url {sink.url}",
+        f"           touchline funnel repeat-purchase --url {sink.url}\n"
+        f"           touchline prove --broker {settings.broker} --bootstrap {settings.bootstrap}"
+        + (f" --topic-prefix {settings.topic_prefix}" if settings.topic_prefix else ""),
         highlight=False,
     )
     try:

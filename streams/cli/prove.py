@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@settings_options("playbook", "bootstrap", "broker", "group", "topic_prefix", "registry")
+@settings_options("playbook", "bootstrap", "broker", "topic_prefix", "registry")
 @click.option(
     "--earlier",
     metavar="FILE",
