@@ -92,11 +92,13 @@ class BatchApplier:
         Where very many are, each other part is delivered by itself, and the loop has its turn. If
         the partition is given back meanwhile, None: its next owner goes on with those who are left.
         """
+        until = max([shard.partition.clock, *(at for _, at in touchpoints)])
         while self._open:
             fired = shard.partition.fire_others(touchpoints, TIMERS_AT_ONCE)
             if len(fired.changed) < TIMERS_AT_ONCE:
                 return fired
-            await self._deliver(partition, shard, fired, [], shard.ledger)
+            ledger = replace(shard.ledger, firing=until)
+            await self._deliver(partition, shard, fired, [], ledger)
         return None
 
     async def advance(self, now: int, reach: Mapping[int, Reach]) -> None:
@@ -121,10 +123,11 @@ class BatchApplier:
             if behind or not shard.ledger.broker_time:
                 return False
             effects = shard.partition.advance(now, TIMERS_AT_ONCE)
+            left, clock = len(effects.changed) >= TIMERS_AT_ONCE, shard.partition.clock
             if effects.changed:
-                ledger = replace(shard.ledger, clock=shard.partition.clock)
+                ledger = replace(shard.ledger, clock=clock, firing=clock if left else 0)
                 await self._deliver(partition, shard, effects, [], ledger)
-            return len(effects.changed) >= TIMERS_AT_ONCE
+            return left
 
     async def give_back(self) -> None:
         """Finish the batches in flight, and begin nothing more: the partitions are given back."""

@@ -8,7 +8,7 @@ last (the touchpoints).
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
 from aiokafka import TopicPartition
@@ -20,7 +20,7 @@ from schemas.topics import load_topics
 from schemas.wire import DecodeError
 from streams.log_places import LogReader
 from streams.prove_findings import judge_profiles, judge_requests, judge_unreadable
-from streams.prove_profiles import differences, is_firing, meet
+from streams.prove_profiles import differences, meet
 from streams.prove_requests import DAY_MS, Found, Reader, Requests, identify, time_of
 from streams.replay import NotProvableError, Reign, Replay, reigns
 from streams.restore import catch_up, changelog_reader
@@ -43,7 +43,7 @@ class Proven(NamedTuple):
         touchpoints: Those up to where its worker had come.
         behind: Touchpoints after these.
         people: Profiles that are the same on both sides.
-        in_hand: Profiles that the worker had in hand.
+        in_hand: Profiles that a worker had in hand, now or when the playbook changed.
         actions: Actions that are there once, and say what they must.
         facts: Facts likewise.
         repeated: Those that are there again under their id, as on a plain broker they may be.
@@ -85,15 +85,16 @@ class Trial:
         await self._require_beginning()
         reigns, store, contents = await self._read_changelog()
         playbook, ledger = reigns[-1].playbook, contents.ledger or Ledger()
-        for name in announced():
-            await self._begin_to_read(name)
-        _, end = await self._reach(SOURCE)
         replay, following = Replay(self._codec, reigns), ledger.offset + 1
+        for name in announced():
+            await self._begin_to_read(name, replay.undecided)
+        _, end = await self._reach(SOURCE)
 
         touchpoints = await self._fold(replay, 0, following, told, sure=True)
-        settled = not is_firing(store, playbook, ledger.clock)
-        await self._expect(replay, replay.advance(following, ledger.clock), sure=settled)
-        people, pairs = differences(store, replay.profiles, contents.ahead)
+        fired = replay.advance(following, ledger.clock)
+        await self._expect(replay, fired, sure=not ledger.firing)
+        moving = contents.ahead.keys() | replay.undecided
+        people, pairs = differences(store, replay.profiles, moving)
 
         # What the worker has done since the changelog was read, or is about to do.
         behind = await self._fold(replay, following, end, told, sure=False)
@@ -101,7 +102,7 @@ class Trial:
         await self._expect(replay, replay.advance(end, now), sure=False)
 
         different = [pair for pair in pairs if not meet(pair, playbook, replay.clock)]
-        in_hand = len(contents.ahead) + len(pairs) - len(different)
+        in_hand = len(moving) + len(pairs) - len(different)
         findings = judge_profiles(self._settings.topic(CHANGELOG), self._number, different)
         repeated = 0
         for name, requests in self._requests.items():
@@ -142,7 +143,7 @@ class Trial:
                 raise NotProvableError(str(error)) from error
         return found, store, contents[tp]
 
-    async def _begin_to_read(self, name: str) -> None:
+    async def _begin_to_read(self, name: str, but: Container[str]) -> None:
         """Begin to read a topic of facts or actions, as far as it goes now."""
         begin, end = await self._reach(name)
         kept_from: int | None = 0
@@ -151,7 +152,7 @@ class Trial:
             async for first in self._read(name, begin, end):
                 kept_from = first.appended_at or time_of(first.stated) + DAY_MS
                 break
-        requests = Requests(self._settings.topic(name), self._number, kept_from)
+        requests = Requests(self._settings.topic(name), self._number, kept_from, but)
         self._requests[name] = requests
         self._readers[name] = Reader(self._read(name, begin, end), requests, begin, end)
 

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from processors.partition import Partition
 from processors.playbook import Playbook
-from processors.timers import next_due
 from schemas.profile import Profile
 from streams.store import Store
 
@@ -33,22 +32,15 @@ def differences(
         for kept in chunk:
             folded = profiles.get(kept.user_id)
             seen.add(kept.user_id)
+            if kept.user_id in but:
+                continue
             if kept == folded:
                 same += 1
-            elif kept.user_id not in but:
+            else:
                 different.append(Pair(kept.user_id, kept, folded))
     lost = (each for each in profiles if each not in seen and each not in but)
     different += (Pair(each, None, profiles[each]) for each in lost)
     return same, different
-
-
-def is_firing(store: Store, playbook: Playbook, clock: int) -> bool:
-    """Tell whether somebody's timer is due by the clock: the worker is in the midst of many."""
-    while (entry := store.due.pop(clock)) is not None:
-        due = next_due(store.profiles[entry[1]], playbook)
-        if due is not None and due <= clock:
-            return True
-    return False
 
 
 def meet(pair: Pair, playbook: Playbook, clock: int) -> bool:

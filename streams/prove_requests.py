@@ -3,8 +3,8 @@
 Both sides come in about the same order, so each waits in memory only until the other has come.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Container, Iterable, Iterator, Sized
+from typing import NamedTuple
 
 from schemas.records import Action, Fact
 from streams.replay import NotProvableError
@@ -51,6 +51,7 @@ class Requests:
         partition: Its number.
         kept_from: Time of the first record that the topic still has; 0 if it has them all, None
             if it has none any more.
+        but: People of whom nothing is said; there may come more.
 
     Attributes:
         same: How many are there once, and say what the replay says.
@@ -58,13 +59,20 @@ class Requests:
         early: Those that were written before their time.
     """
 
-    def __init__(self, topic: str, partition: int, kept_from: int | None) -> None:
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        kept_from: int | None,
+        but: Container[str] = frozenset(),
+    ) -> None:
         self.topic = topic
         self.partition = partition
         self.same = self._given_up = 0
         self.altered: list[Found] = []
         self.early: list[Found] = []
         self._kept_from = kept_from
+        self._but = but
         self._wanted: dict[str, tuple[Stated, bool]] = {}
         self._found: dict[str, Found] = {}
         self._repeated: dict[str, Found] = {}
@@ -76,6 +84,8 @@ class Requests:
             NotProvableError: too much of it is not there.
         """
         for stated in given:
+            if stated.user_id in self._but:
+                continue
             key = identify(stated)
             found = self._found.pop(key, None)
             if found is not None:
@@ -96,6 +106,8 @@ class Requests:
         Raises:
             NotProvableError: too many of them are not of the log.
         """
+        if found.stated.user_id in self._but:
+            return
         key = identify(found.stated)
         wanted = self._wanted.pop(key, None)
         if wanted is not None:
@@ -116,10 +128,13 @@ class Requests:
 
     def strange(self) -> dict[str, Found]:
         """Return what is there and the log does not give, or not a second time, by id."""
-        return self._repeated | self._found
+        strange = self._repeated | self._found
+        return {key: each for key, each in strange.items() if each.stated.user_id not in self._but}
 
     def _sure(self) -> Iterator[Stated]:
-        return (stated for stated, sure in self._wanted.values() if sure)
+        for stated, sure in self._wanted.values():
+            if sure and stated.user_id not in self._but:
+                yield stated
 
     def _is_forgotten(self, stated: Stated) -> bool:
         return time_of(stated) <= (self._kept_from or 0)
@@ -127,17 +142,17 @@ class Requests:
     def _judge(self, stated: Stated, found: Found) -> None:
         if stated != found.stated:
             self.altered.append(found)
+            self._require_few(self.altered, "say something else than the log gives")
         elif found.early:
             self.early.append(found)
         else:
             self.same += 1
 
-    def _require_few(self, waiting: dict[str, Any], what: str) -> None:
-        if len(waiting) > WAITING:
-            first = next(iter(waiting))
+    def _require_few(self, wrong: Sized, what: str) -> None:
+        if len(wrong) > WAITING:
             raise NotProvableError(
-                f"{self.topic} partition {self.partition}: more than {WAITING:,} records {what}, "
-                f"the first of them {first}: is this the playbook that the line follows?"
+                f"{self.topic} partition {self.partition}: more than {WAITING:,} records {what}: "
+                "is this the playbook that the line follows?"
             )
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from processors.partition import Effects, Partition
 from processors.playbook import Playbook
+from processors.timers import next_due
 from schemas.codec import Codec
 from schemas.profile import Profile
 from schemas.wire import DecodeError
@@ -20,11 +21,15 @@ class NotProvableError(RuntimeError):
 
 
 class Reign(NamedTuple):
-    """A playbook that held from a record on, and the clock at which it took over."""
+    """A playbook that held from a record on, and the clock at which it took over.
+
+    ``firing`` is until when the one before it was firing timers, and had not done; 0: it was not.
+    """
 
     playbook: Playbook
     offset: int
     clock: int
+    firing: int = 0
 
 
 def reigns(ledger: Ledger, playbooks: Sequence[Playbook], place: str) -> list[Reign]:
@@ -51,7 +56,7 @@ def reigns(ledger: Ledger, playbooks: Sequence[Playbook], place: str) -> list[Re
                 f"{place}: from offset {each.offset} on, version {each.version} of the playbook "
                 f"{each.name} held: give its file, too (--earlier FILE)"
             )
-        found.append(Reign(playbook, each.offset, each.clock))
+        found.append(Reign(playbook, each.offset, each.clock, each.firing))
     return found or [Reign(playbooks[0], 0, 0)]
 
 
@@ -61,11 +66,16 @@ class Replay:
     Args:
         codec: Reads the records, by the worker's own rule: what it buried is left out here, too.
         reigns: Which playbooks held, oldest first, one at least.
+
+    Attributes:
+        undecided: People whose timers were due while the playbook changed: nobody wrote down which
+            of them had fired under the old one, so of these nothing can be said from then on.
     """
 
     def __init__(self, codec: Codec, reigns: Sequence[Reign]) -> None:
         self._codec = codec
         self._partition = Partition(reigns[0].playbook, {})
+        self.undecided: set[str] = set()
         self._next = list(reigns[1:])
 
     @property
@@ -110,8 +120,14 @@ class Replay:
         effects = []
         while self._next and following >= self._next[0].offset:
             taken = self._next.pop(0)
+            if taken.firing:
+                self.undecided |= self._due(taken.firing)
             effects.append(self._partition.advance(taken.clock))
             before = self._partition
             self._partition = Partition(taken.playbook, dict(self.profiles))
             self._partition.clock = before.clock
         return effects
+
+    def _due(self, until: int) -> set[str]:
+        due = ((user_id, next_due(each, self.playbook)) for user_id, each in self.profiles.items())
+        return {user_id for user_id, at in due if at is not None and at <= until}

@@ -50,6 +50,8 @@ class Tenure(msgspec.Struct, frozen=True, array_like=True):
     """The first record that was applied under it."""
     clock: int
     """The stream clock until which timers had fired under the one before it."""
+    firing: int = 0
+    """Until when that one was firing more timers than fit in one write; 0: it had done."""
 
 
 class Ledger(msgspec.Struct, frozen=True, array_like=True):
@@ -81,14 +83,17 @@ class Ledger(msgspec.Struct, frozen=True, array_like=True):
     """Drawn when the changelog was begun: another one tells a store that it is of another."""
     tenures: tuple[Tenure, ...] = ()
     """Which playbooks held, oldest first: what it takes to fold the same log again."""
+    firing: int = 0
+    """Until when more timers are firing than fit in one write; 0 where none are left."""
 
     def under(self, playbook: Playbook) -> "Ledger":
         """Return this ledger with a note that the playbook holds from its end on."""
         if self.tenures and self.tenures[-1].fingerprint == playbook.fingerprint:
             return self
         begun = Tenure(
-            playbook.name, playbook.version, playbook.fingerprint, self.offset + 1, self.clock
-        )
+            playbook.name, playbook.version, playbook.fingerprint, self.offset + 1, self.clock,
+            self.firing,
+        )  # fmt: skip
         return replace(self, tenures=(*self.tenures, begun)[-TENURES:])
 
     @property

@@ -91,7 +91,7 @@ def test_where_hardly_anything_goes_together_the_cause_is_named(
         requests.find(Found(fact(number), number, 0))
     with pytest.raises(NotProvableError, match="facts partition 2: more than 10 records are not"):
         requests.find(Found(fact(10), 10, 0))
-    with pytest.raises(NotProvableError, match="f30: is this the playbook that the line follows"):
+    with pytest.raises(NotProvableError, match="on the topic: is this the playbook that the line"):
         requests.expect(map(fact, range(30, 50)), sure=True)
 
 
@@ -106,3 +106,16 @@ def test_of_a_beginning_that_is_gone_few_wait(monkeypatch: pytest.MonkeyPatch) -
         requests.find(Found(fact(number), number, 0))
     assert (requests.missing(), requests.strange(), requests.same) == ([], {}, 6)
     assert requests.forgotten == 94
+
+
+def test_nothing_is_said_of_people_who_are_left_out() -> None:
+    """Also if they are left out only after some of theirs has come; what is wrong else stays."""
+    but = set[str]()
+    requests = Requests("facts", 0, 0, but)
+    theirs = [replace(fact(number), user_id="v") for number in range(4)]
+    requests.expect([theirs[0], fact(7)], sure=True)
+    requests.find(Found(theirs[1], 0, 0))
+    but.add("v")
+    requests.expect([theirs[2]], sure=True)
+    requests.find(Found(theirs[3], 1, 0))
+    assert (requests.missing(), requests.strange(), requests.same) == ([fact(7)], {}, 0)

@@ -98,7 +98,7 @@ def _draw(proof: "Proof") -> None:
     if total.behind:
         said.append(f"not proven yet: {total.behind:,} touchpoints that are not applied")
     if total.in_hand:
-        said.append(f"not proven: {total.in_hand:,} profiles that a worker had in hand; ask again")
+        said.append(f"not proven: {total.in_hand:,} profiles that a worker had in hand")
     if total.forgotten:
         said.append(f"not proven: {total.forgotten:,} that are no longer on their topics")
     err.print("\n".join(said), highlight=False)

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace as replaced
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +16,10 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from msgspec.structs import replace
-from orchestra import await_lag, await_settled
+from orchestra import Program, await_lag, await_settled, exit_code
 from the_line import TheLine, the_line
 from truth import fold_log
-from workload import SPAN, START, touches
+from workload import DAY, SPAN, START, touches
 
 from processors.playbook import compile_playbook
 from schemas.codec import Codec
@@ -26,6 +28,7 @@ from schemas.profile import decode, encode
 from schemas.records import Touchpoint
 from schemas.shipped import shipped
 from schemas.topics import load_topics
+from streams.apply import TIMERS_AT_ONCE
 from streams.broken import broken_records
 from streams.embedded import EmbeddedBroker
 from streams.prove import prove as run
@@ -100,6 +103,46 @@ def test_each_change_of_the_playbook_is_followed(line: TheLine, seed: int, tmp_p
     code, said = prove(line)
     assert code == 1
     assert "version 2 of the playbook second-purchase held: give its file, too (--earlier" in said
+
+
+@pytest.mark.nightly
+def test_who_was_due_while_the_playbook_changed_is_left_out(line: TheLine, tmp_path: Path) -> None:
+    """Of some 3,000 who are due at once 2,000 fire; then a worker with other rules goes on.
+
+    Before it does, and after, nothing is wrong: those who were due are told as in hand.
+    """
+    upgraded = tmp_path / "upgraded.yaml"
+    text = shipped("playbooks/second-purchase.yaml").read_text()
+    upgraded.write_text(
+        text.replace("version: 1", "version: 2").replace("free_shipping", "ten_percent")
+    )
+    people = 12_000
+    line.publish(ordered(user, START) for user in range(people))
+    with line.worker():
+        await_lag(line)
+    line.publish([ordered(people, START + 31 * DAY)])
+    with Program(line, "mortal_worker", "after", "settle", "1") as worker:
+        assert exit_code(worker) == -signal.SIGKILL
+    code, amid = prove(line)
+    assert (code, amid["findings"]) == (0, [])
+    assert total(amid, "in_hand") == TIMERS_AT_ONCE
+    with line.worker(playbook=str(upgraded)):
+        await_lag(line)
+        changed = line.settings.model_copy(update={"playbook": str(upgraded)})
+        code, proof = prove(replaced(line, settings=changed), "--earlier", "second-purchase")
+    assert (code, proof["findings"]) == (0, [])
+    records = line.read("touchpoints")
+    (there,) = (each.partition for each in records if each.timestamp > START)
+    due = sum(each.partition == there for each in records) - 1
+    assert TIMERS_AT_ONCE < due < 2 * TIMERS_AT_ONCE
+    assert total(proof, "in_hand") == due
+    assert total(proof, "people") == people + 1 - due
+
+
+def ordered(user: int, at: int) -> Touchpoint:
+    """Return an order of nine dollars."""
+    paid = {"order_id": f"o{user}", "amount_minor": 900, "currency": "USD"}
+    return Touchpoint(f"e{user}", f"p{user}", at, "order_paid", paid)
 
 
 def test_timers_of_an_idle_line_are_proven(
