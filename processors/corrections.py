@@ -98,7 +98,8 @@ def correct(draft: Draft, before: Profile, touchpoint: Touchpoint) -> None:
 def as_of(profile: Profile, at: int) -> Profile:
     """Return the profile without the orders and the windows' events of after this time.
 
-    What was derived from them (tags, stages, the segment) and sums stay as they are.
+    What was derived from them (tags, stages, the segment) and sums stay as they are, and so does
+    whether an order counts that was there by then.
     """
     view = copied(profile)
     view.frequency -= sum(
