@@ -243,7 +243,6 @@ def _held(tags: list[TagSpec]) -> HeldTags:
 
 
 def _kept(tags: list[TagSpec]) -> KeptTags:
-    # An event that would both give and take away gives, so what gives comes first.
     taken = [
         TagRule(tag.name, f"tags.{tag.name}.until", compile_condition(tag.until), None)
         for tag in tags

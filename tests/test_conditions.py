@@ -157,3 +157,14 @@ def test_whoever_denies_an_event_is_concerned_by_all_others() -> None:
     """``not: {event: A}`` begins to hold with any event that is not an A."""
     denied = condition(**{"not": {"event": "page_viewed"}, "tag": "vip"})
     assert denied.concerns(replace(PAGE, kind="group_left"), set())
+
+
+@pytest.mark.parametrize(("wanted", "other"), [(1, True), (True, 1), (0, False), (False, 0)])
+def test_a_number_equals_no_truth_value(wanted: object, other: object) -> None:
+    """In Python they are equal, in a playbook they are not, whichever way it asks."""
+    for keys, holds in (("equals", False), ("not_equals", True)):
+        asked = condition(attribute={"name": "a", keys: wanted})
+        ann = Profile("ann", attributes={"a": Mark(START, 0, other)})
+        assert asked.holds(ann, None, START) is holds
+    asked = condition(attribute={"name": "a", "in": [wanted]})
+    assert not asked.holds(Profile("ann", attributes={"a": Mark(START, 0, other)}), None, START)

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from the_line import TheLine, await_account
 
+from processors.timeline import tell
 from schemas.jsonlines import Line, format_line, read_lines
 from schemas.records import Touchpoint
 from schemas.shipped import shipped
@@ -153,3 +154,10 @@ def test_a_story_from_the_log_is_the_story_of_the_file(line: TheLine) -> None:
     assert said("explain", "--user", "bob", *where) == said(
         "explain", "--user", "bob", "--events", STEPS
     )
+
+
+def test_an_event_that_came_twice_is_told_where_it_came_first() -> None:
+    """The second time nothing followed: there is one chapter, at the first."""
+    event = Touchpoint("e1", "ann", 5, "group_left", {"way": ""})
+    (chapter,) = tell([(event, 10), (event, 20)], [])
+    assert (chapter.at, chapter.touchpoint, chapter.facts) == (10, event, ())

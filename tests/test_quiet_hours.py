@@ -103,6 +103,17 @@ def test_an_action_that_would_come_too_late_is_dropped() -> None:
     assert (fact.new, fact.values["held_back_by"]) == ("expired", "quiet_hours")
 
 
+@pytest.mark.parametrize(("late", "sent"), [(120 * MINUTE - 1, ["hi"]), (120 * MINUTE, [])])
+def test_an_action_is_worth_nothing_from_its_expiry_on(late: int, sent: list[str]) -> None:
+    """Who came to the step too late by that much gets it no more; a millisecond before, still."""
+    ann = Person(book(sop(step("hi", action={"expires_after": "2h"}, after="0s"))), NIGHT)
+    ann.joins(ago=late)
+    assert ann.steps == sent
+    assert (
+        ann.told("action_suppressed") == [("action_suppressed", "tour/hi", "expired")][len(sent) :]
+    )
+
+
 def test_an_action_that_expires_with_the_quiet_is_dropped_in_the_night() -> None:
     """At its expiry an action is no longer to be performed, so it is not deferred to then."""
     soon = step("hi", action={"expires_after": "9h"})
