@@ -164,6 +164,14 @@ def test_a_touch_of_more_than_a_month_ago_counts_without_its_person() -> None:
     assert told == [(1, 1), (2, 1)]
 
 
+def test_a_touch_that_is_dated_ahead_counts_on_the_day_of_the_log() -> None:
+    """Tomorrow's figures begin tomorrow, whatever a publisher's clock says."""
+    partition = Partition(brisk(), {})
+    now = START // DAY * DAY + 23 * HOUR
+    rows = partition.apply([(view(1, now + 3 * HOUR), now)]).aggregates.values()
+    assert [row.start for row in rows if row.grain == "day"] == [START // DAY * DAY]
+
+
 def test_a_person_is_remembered_on_as_many_days_as_the_bound_says() -> None:
     """Seven days and a half reach into nine days, where they begin in the evening."""
     partition = Partition(brisk(lateness="180h"), {})

@@ -268,3 +268,15 @@ def test_an_event_of_a_day_that_is_known_in_part_is_said_to_be_unsure() -> None:
     late = Touchpoint("late", "ann", noon + window + 1, "friend_added", {}, backfill=True)
     rows = partition.apply([(late, now)]).progress.values()
     assert [(row.day, row.exact) for row in rows] == [(midnight, False)]
+
+
+def test_an_event_between_entries_that_were_left_out_is_said_to_be_unsure() -> None:
+    """Of three views of a day one is kept in the end; an answer to another would not find it."""
+    partition = Partition(compile_playbook(playbook(MONTHS)), {})
+    views = [touch(n, START + n // 3 * DAY + n % 3 * 2 * HOUR) for n in range(EVENTS_AT_MOST + 7)]
+    partition.apply((view, view.occurred_at) for view in views)
+    (walk,) = partition.profiles["ann"].walks.values()
+    assert (len(walk.marks) < EVENTS_AT_MOST // 2, walk.floor) == (True, 0)
+    late = Touchpoint("late", "ann", START + HOUR, "friend_added", {}, backfill=True)
+    rows = partition.apply([(late, views[-1].occurred_at)]).progress.values()
+    assert [row.day <= START < row.day + DAY for row in rows if not row.exact] == [True]
