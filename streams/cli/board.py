@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from schemas.money import written
 from schemas.playbook import find_playbook
 from sinks.board import Board, Metric
 from sinks.board import board as ask_board
@@ -96,5 +97,5 @@ def _shown(metric: Metric, value: float | None, currency: str) -> str:
         case "ratio":
             return f"{value:,.3f}"
         case "money":
-            return f"{value / 100:,.2f} {currency}"
+            return written(value, currency)
     return f"{value:,.0f}"
