@@ -13,7 +13,7 @@ from schemas.codec import Codec
 from schemas.profile import Profile
 from schemas.wire import DecodeError
 from streams.decode import decode_record
-from streams.rows import Ledger
+from streams.rows import TENURES, Ledger
 
 
 class NotProvableError(RuntimeError):
@@ -44,8 +44,13 @@ def reigns(ledger: Ledger, playbooks: Sequence[Playbook], place: str) -> list[Re
         place: What to call the partition.
 
     Raises:
-        NotProvableError: one is not among those given.
+        NotProvableError: one is not among those given, or the first of them are forgotten.
     """
+    if len(ledger.tenures) == TENURES and ledger.tenures[0].offset:
+        raise NotProvableError(
+            f"{place}: the playbook changed {TENURES} times or more, and which held before offset "
+            f"{ledger.tenures[0].offset} is forgotten: `touchline verify` can still count"
+        )
     by_fingerprint = {each.fingerprint: each for each in playbooks}
     by_version = {(each.name, each.version): each for each in reversed(playbooks)}
     found: list[Reign] = []
