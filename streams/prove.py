@@ -30,7 +30,7 @@ async def prove(
 ) -> Proof:
     """Fold the log again, and hold profiles, actions and facts against it.
 
-    Folds some 10,000 touchpoints a second, and keeps the people of one partition in memory, twice.
+    Folds some 6,000 touchpoints a second, and keeps the people of one partition in memory, twice.
 
     Args:
         settings: Whose line.
@@ -39,7 +39,8 @@ async def prove(
 
     Raises:
         streams.replay.NotProvableError: the log has lost its beginning, the changelog is damaged,
-            a playbook that held is not among those given, or hardly anything goes together.
+            a playbook that held is not among those given or forgotten, the playbook changed
+            meanwhile, or hardly anything goes together.
         streams.log_places.LogUnreadableError: the broker does not answer.
     """
     proof = Proof()

@@ -8,21 +8,21 @@ last (the touchpoints).
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from aiokafka import TopicPartition
 
 from processors.partition import Effects
 from processors.playbook import Playbook
-from schemas.rules import END_OF_TIME
 from schemas.topics import load_topics
 from schemas.wire import DecodeError
 from streams.log_places import LogReader
 from streams.prove_findings import judge_profiles, judge_requests, judge_unreadable
 from streams.prove_profiles import differences, meet
-from streams.prove_requests import DAY_MS, Found, Reader, Requests, identify, time_of
-from streams.replay import NotProvableError, Reign, Replay, reigns
+from streams.prove_requests import DAY_MS, Found, Reader, Requests, Stated, identify, time_of
+from streams.replay import NotProvableError, Replay, reigns
 from streams.restore import catch_up, changelog_reader
 from streams.rows import Ledger
 from streams.settings import Settings
@@ -31,7 +31,7 @@ from streams.verify_findings import Finding
 
 SOURCE, CHANGELOG, FACTS = "touchpoints", "profiles-changelog", "facts"
 AT_ONCE = 2_000
-"""Touchpoints that are folded between looks at the topics."""
+"""Touchpoints that are folded, or facts that are asked for, between looks at the topics."""
 BROKER_TIME = 1  # Kafka's timestamp type LogAppendTime
 
 
@@ -83,25 +83,27 @@ class Trial:
     async def run(self, told: Callable[[int], None]) -> tuple[Proven, list[Finding]]:
         """Fold the partition, and return what was found."""
         await self._require_beginning()
-        reigns, store, contents = await self._read_changelog()
-        playbook, ledger = reigns[-1].playbook, contents.ledger or Ledger()
-        replay, following = Replay(self._codec, reigns), ledger.offset + 1
+        store, contents = await self._read_changelog()
+        ledger = contents.ledger or Ledger()
+        held = reigns(ledger, self._playbooks, f"partition {self._number}")
+        replay, following = Replay(self._codec, held), ledger.offset + 1
         for name in announced():
-            await self._begin_to_read(name, replay.undecided)
+            await self._begin_to_read(name, replay.undecided, on_time=ledger.broker_time)
         _, end = await self._reach(SOURCE)
 
         touchpoints = await self._fold(replay, 0, following, told, sure=True)
         fired = replay.advance(following, ledger.clock)
         await self._expect(replay, fired, sure=not ledger.firing)
         moving = contents.ahead.keys() | replay.undecided
-        people, pairs = differences(store, replay.profiles, moving)
+        with self._blaming_the_changelog():
+            people, pairs = differences(store, replay.profiles, moving)
 
         # What the worker has done since the changelog was read, or is about to do.
         behind = await self._fold(replay, following, end, told, sure=False)
         now = int(time.time() * 1000) if ledger.broker_time else replay.clock
         await self._expect(replay, replay.advance(end, now), sure=False)
 
-        different = [pair for pair in pairs if not meet(pair, playbook, replay.clock)]
+        different = [pair for pair in pairs if not meet(pair, replay.playbook, replay.clock)]
         in_hand = len(moving) + len(pairs) - len(different)
         findings = judge_profiles(self._settings.topic(CHANGELOG), self._number, different)
         repeated = 0
@@ -110,6 +112,8 @@ class Trial:
             repeated += sum(times - 1 for times in again.values())
             findings += judge_requests(requests, again, self._settings.broker)
             findings += judge_unreadable(requests, self._unreadable[name])
+        if findings:
+            await self._require_reigns(ledger)
         same = {name: requests.same for name, requests in self._requests.items()}
         facts = same.pop(FACTS)
         forgotten = sum(requests.forgotten for requests in self._requests.values())
@@ -128,33 +132,52 @@ class Trial:
                 "retention.ms -1?)"
             )
 
-    async def _read_changelog(self) -> tuple[list[Reign], MemoryStore, Contents]:
-        """Return which playbooks held, and the profiles as the changelog has them now."""
-        settings, number = self._settings, self._number
-        tp = TopicPartition(settings.topic(CHANGELOG), number)
-        ledger = await self._logs[SOURCE].ledger(tp.topic, number)
-        found = reigns(ledger, self._playbooks, f"partition {number}")
-        store = MemoryStore(found[-1].playbook)
-        async with changelog_reader(settings, [tp]) as consumer:
+    async def _read_changelog(self) -> tuple[MemoryStore, Contents]:
+        """Return the profiles as the changelog has them now, and what it says of them."""
+        tp = TopicPartition(self._settings.topic(CHANGELOG), self._number)
+        store = MemoryStore(self._playbooks[0])  # who only compares heeds no due times
+        async with changelog_reader(self._settings, [tp]) as consumer:
             ends = await consumer.end_offsets([tp])
-            try:
-                contents = await catch_up(consumer, settings, {tp: store}, ends)
-            except ValueError as error:
-                raise NotProvableError(str(error)) from error
-        return found, store, contents[tp]
+            with self._blaming_the_changelog():
+                contents = await catch_up(consumer, self._settings, {tp: store}, ends)
+        return store, contents[tp]
 
-    async def _begin_to_read(self, name: str, but: Container[str]) -> None:
+    @contextmanager
+    def _blaming_the_changelog(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            raise NotProvableError(
+                f"{self._settings.topic(CHANGELOG)} partition {self._number}: {error}: "
+                "something else writes there, or it is damaged; `Rebuild the profiles` of "
+                "docs/operations.md puts it right"
+            ) from error
+
+    async def _require_reigns(self, ledger: Ledger) -> None:
+        """Ask, before anything is called wrong, whether the playbooks are still those."""
+        now = await self._logs[SOURCE].ledger(self._settings.topic(CHANGELOG), self._number)
+        if now.tenures != ledger.tenures:
+            raise NotProvableError(
+                f"partition {self._number}: a worker began to follow another playbook while this "
+                "read what the line had done: run it again"
+            )
+
+    async def _begin_to_read(self, name: str, but: Container[str], *, on_time: bool) -> None:
         """Begin to read a topic of facts or actions, as far as it goes now."""
         begin, end = await self._reach(name)
-        kept_from: int | None = 0
-        if begin:
-            kept_from = None
-            async for first in self._read(name, begin, end):
-                kept_from = first.appended_at or time_of(first.stated) + DAY_MS
-                break
-        requests = Requests(self._settings.topic(name), self._number, kept_from, but)
+        kept_from = await self._kept_from(name, begin, end)
+        topic = self._settings.topic(name)
+        requests = Requests(topic, self._number, kept_from, but, on_time=on_time)
         self._requests[name] = requests
         self._readers[name] = Reader(self._read(name, begin, end), requests, begin, end)
+
+    async def _kept_from(self, name: str, begin: int, end: int) -> int | None:
+        """Return the time from which on a topic has all, None if it has nothing any more."""
+        if not begin:
+            return 0
+        async for first in self._read(name, begin, end):
+            return first.appended_at or time_of(first.stated) + DAY_MS
+        return None
 
     async def _read(self, name: str, since: int, until: int) -> AsyncIterator[Found]:
         """Yield the records of some offsets of a topic."""
@@ -187,9 +210,13 @@ class Trial:
     async def _expect(self, replay: Replay, effects: Iterable[Effects], *, sure: bool) -> None:
         """Hold what came of it against the topics, which are read as far."""
         for each in effects:
-            self._requests[FACTS].expect(each.facts, sure=sure)
+            given: dict[str, list[Stated]] = defaultdict(list, {FACTS: [*each.facts]})
             for action in each.actions:
-                self._requests[f"actions.{action.family}"].expect([action], sure=sure)
+                given[f"actions.{action.family}"].append(action)
+            for name, stated in given.items():
+                for first in range(0, len(stated), AT_ONCE):
+                    self._requests[name].expect(stated[first : first + AT_ONCE], sure=sure)
+                    await self._readers[name].read_on(replay.clock)
         for reader in self._readers.values():
             await reader.read_on(replay.clock)
 
@@ -199,9 +226,11 @@ class Trial:
         A transaction ends on each partition for itself: what is missing may have come meanwhile.
         """
         requests, reader, again = self._requests[name], self._readers[name], Counter[str]()
-        await reader.read_on(END_OF_TIME)
+        await reader.read_the_rest()
         if missing := {identify(each) for each in requests.missing()}:
-            _, end = await self._reach(name)
+            begin, end = await self._reach(name)
+            if begin > reader.begin:  # retention has taken something before it was read
+                requests.kept_from = await self._kept_from(name, begin, end)
             async for found in self._read(name, reader.end, end):
                 if identify(found.stated) in missing:
                     requests.find(found)

@@ -12,8 +12,8 @@ from streams.replay import NotProvableError
 Stated = Action | Fact
 WAITING = 200_000
 """More that wait for the other side do not come of another order within a batch."""
-FORGOTTEN = 100_000
-"""Where a topic has lost its beginning, so many wait for its first record, then no more."""
+AHEAD = 100_000
+"""So far one side may be ahead; where a topic has lost its beginning, so many wait for the rest."""
 CLOCKS_MS = 5_000
 """So much the clocks of brokers and workers may differ."""
 DAY_MS = 86_400_000
@@ -52,11 +52,13 @@ class Requests:
         kept_from: Time of the first record that the topic still has; 0 if it has them all, None
             if it has none any more.
         but: People of whom nothing is said; there may come more.
+        on_time: Whether the broker's clock is the stream's, so that nothing comes before its time.
 
     Attributes:
         same: How many are there once, and say what the replay says.
         altered: Those that say something else than the replay, under the same id.
         early: Those that were written before their time.
+        ended: Whether the topic was found to its end, so that nothing may come that is not sure.
     """
 
     def __init__(
@@ -65,14 +67,18 @@ class Requests:
         partition: int,
         kept_from: int | None,
         but: Container[str] = frozenset(),
+        *,
+        on_time: bool = True,
     ) -> None:
         self.topic = topic
+        self.kept_from = kept_from
         self.partition = partition
         self.same = self._given_up = 0
         self.altered: list[Found] = []
         self.early: list[Found] = []
-        self._kept_from = kept_from
+        self.ended = False
         self._but = but
+        self._on_time = on_time
         self._wanted: dict[str, tuple[Stated, bool]] = {}
         self._found: dict[str, Found] = {}
         self._repeated: dict[str, Found] = {}
@@ -90,14 +96,11 @@ class Requests:
             found = self._found.pop(key, None)
             if found is not None:
                 self._judge(stated, found)
-            elif self._kept_from is None:
-                self._given_up += 1
-            else:
+            elif self.kept_from is None:
+                self._given_up += sure
+            elif sure or not self.ended:
                 self._wanted[key] = stated, sure
-        if self._kept_from and not self.same:
-            while len(self._wanted) > FORGOTTEN:
-                del self._wanted[next(iter(self._wanted))]
-                self._given_up += 1
+        self._give_up_the_oldest()
         self._require_few(self._wanted, "are not on the topic")
 
     def find(self, found: Found) -> None:
@@ -117,6 +120,16 @@ class Requests:
             self._found[key] = found
             self._require_few(self._found, "are not what the log gives")
 
+    @property
+    def awaited(self) -> int:
+        """How many of the log wait for their record on the topic."""
+        return len(self._wanted)
+
+    @property
+    def unexplained(self) -> int:
+        """How many records of the topic wait for the log to give them."""
+        return len(self._found)
+
     def missing(self) -> list[Stated]:
         """Return what must be there and is not, once both sides are at their end."""
         return [each for each in self._sure() if not self._is_forgotten(each)]
@@ -131,19 +144,27 @@ class Requests:
         strange = self._repeated | self._found
         return {key: each for key, each in strange.items() if each.stated.user_id not in self._but}
 
+    def _give_up_the_oldest(self) -> None:
+        while len(self._wanted) > AHEAD:
+            key, (stated, sure) = next(iter(self._wanted.items()))
+            if not self._is_forgotten(stated):
+                return
+            del self._wanted[key]
+            self._given_up += sure
+
     def _sure(self) -> Iterator[Stated]:
         for stated, sure in self._wanted.values():
             if sure and stated.user_id not in self._but:
                 yield stated
 
     def _is_forgotten(self, stated: Stated) -> bool:
-        return time_of(stated) <= (self._kept_from or 0)
+        return self.kept_from is None or time_of(stated) <= self.kept_from
 
     def _judge(self, stated: Stated, found: Found) -> None:
         if stated != found.stated:
             self.altered.append(found)
             self._require_few(self.altered, "say something else than the log gives")
-        elif found.early:
+        elif self._on_time and found.early:
             self.early.append(found)
         else:
             self.same += 1
@@ -176,10 +197,25 @@ class Reader:
         self._clock = -1
 
     async def read_on(self, clock: int) -> None:
-        """Read until something is of a later time than this, or nothing is left."""
-        while self._clock <= clock:
-            found = await anext(self._records, None)
-            if found is None:
+        """Read until something is of a later time than this, or nothing is left.
+
+        Very many may be of one time: neither side gets far ahead of the other.
+        """
+        requests = self._requests
+        while (self._clock <= clock and requests.unexplained < AHEAD) or requests.awaited > AHEAD:
+            if not await self._read_one():
                 return
-            self._requests.find(found)
-            self._clock = max(self._clock, time_of(found.stated))
+
+    async def read_the_rest(self) -> None:
+        """Read until nothing is left."""
+        while await self._read_one():
+            pass
+
+    async def _read_one(self) -> bool:
+        found = await anext(self._records, None)
+        if found is None:
+            self._requests.ended = True
+            return False
+        self._requests.find(found)
+        self._clock = max(self._clock, time_of(found.stated))
+        return True

@@ -1,6 +1,8 @@
 """What a topic has against what the log gives: each thing put wrong is found, and nothing else."""
 
+import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator, Iterable
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from msgspec.structs import replace
 
 from schemas.records import Fact
 from streams import prove_requests
-from streams.prove_requests import Found, Requests
+from streams.prove_requests import Found, Reader, Requests
 from streams.replay import NotProvableError
 
 NUMBERS = st.lists(st.integers(0, 60), unique=True, max_size=40).map(sorted)
@@ -97,7 +99,7 @@ def test_where_hardly_anything_goes_together_the_cause_is_named(
 
 def test_of_a_beginning_that_is_gone_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Until the first record that the topic still has, the oldest are given up, and no others."""
-    monkeypatch.setattr(prove_requests, "FORGOTTEN", 10)
+    monkeypatch.setattr(prove_requests, "AHEAD", 10)
     monkeypatch.setattr(prove_requests, "WAITING", 15)
     requests = Requests("facts", 0, START + 95)
     for number in range(100):
@@ -119,3 +121,43 @@ def test_nothing_is_said_of_people_who_are_left_out() -> None:
     requests.expect([theirs[2]], sure=True)
     requests.find(Found(theirs[3], 1, 0))
     assert (requests.missing(), requests.strange(), requests.same) == ([fact(7)], {}, 0)
+
+
+async def records_of(numbers: Iterable[int]) -> AsyncIterator[Found]:
+    """Yield facts as a topic has them."""
+    for offset, number in enumerate(numbers):
+        yield Found(fact(number), offset, 0)
+
+
+def test_a_great_backlog_does_not_wait_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker will ask for one day is not kept, once the topic has nothing more."""
+    monkeypatch.setattr(prove_requests, "AHEAD", 10)
+    monkeypatch.setattr(prove_requests, "WAITING", 15)
+    requests = Requests("facts", 0, 0)
+    reader = Reader(records_of(range(5)), requests, 0, 5)
+
+    async def hold() -> None:
+        for number in range(100):
+            requests.expect([fact(number)], sure=number < 3)
+            await reader.read_on(START + number)
+
+    asyncio.run(hold())
+    assert (requests.same, requests.missing(), requests.strange()) == (5, [], {})
+    assert requests.awaited <= 2
+
+
+def test_very_many_of_one_time_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are due at one date, a record of the far future is before them: both sides keep step."""
+    monkeypatch.setattr(prove_requests, "AHEAD", 10)
+    monkeypatch.setattr(prove_requests, "WAITING", 15)
+    requests = Requests("facts", 0, 0)
+    reader = Reader(records_of([5_000, *range(1_000)]), requests, 0, 1_001)
+
+    async def hold() -> None:
+        for first in range(0, 1_000, 4):
+            requests.expect(map(fact, range(first, first + 4)), sure=True)
+            await reader.read_on(START + 1_000)
+        await reader.read_the_rest()
+
+    asyncio.run(hold())
+    assert (requests.same, requests.missing(), set(requests.strange())) == (1_000, [], {"f5000"})

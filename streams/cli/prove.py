@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 def prove(earlier: tuple[str, ...], as_json: bool, **flags: Any) -> None:
     """Fold the whole log again and hold what the line has done against it; exit 1 if it differs.
 
-    Each action and each fact that the log asks for must be on its topic once, say just that, and
-    not come before its time; there must be no other; and each profile of the changelog must be the
-    one that the log gives. Reads only, joins no group; the line may run meanwhile.
+    Each action and each fact that the log asks for must be on its topic once and say just that;
+    none may come before its time, where the broker stamps the log; there must be no other; and each
+    profile of the changelog must be the one that the log gives. Reads only, joins no group; the
+    line may run meanwhile.
 
     The workers write down which playbook held from where on: give the files of those that held
     before with --earlier. What the topics' retention has deleted is counted, and not looked for.

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace as replaced
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from msgspec.structs import replace
 from orchestra import Program, await_lag, await_settled, exit_code
+from proving import Rows, forget, ordered, with_value, write
 from the_line import TheLine, the_line
 from truth import fold_log
 from workload import DAY, SPAN, START, touches
@@ -27,7 +27,6 @@ from schemas.playbook import find_playbook
 from schemas.profile import decode, encode
 from schemas.records import Touchpoint
 from schemas.shipped import shipped
-from schemas.topics import load_topics
 from streams.apply import TIMERS_AT_ONCE
 from streams.broken import broken_records
 from streams.embedded import EmbeddedBroker
@@ -36,7 +35,6 @@ from streams.rows import HEAD_BYTES, is_person
 
 pytestmark = pytest.mark.kafka
 ACTIONS, CHANGELOG = "actions.message", "profiles-changelog"
-Rows = list[Any]
 
 
 def prove(line: TheLine, *arguments: str) -> tuple[int, Any]:
@@ -139,12 +137,6 @@ def test_who_was_due_while_the_playbook_changed_is_left_out(line: TheLine, tmp_p
     assert total(proof, "people") == people + 1 - due
 
 
-def ordered(user: int, at: int) -> Touchpoint:
-    """Return an order of nine dollars."""
-    paid = {"order_id": f"o{user}", "amount_minor": 900, "currency": "USD"}
-    return Touchpoint(f"e{user}", f"p{user}", at, "order_paid", paid)
-
-
 def test_timers_of_an_idle_line_are_proven(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
@@ -209,13 +201,6 @@ def of_actions(change: Callable[[Any], Any]) -> Damage:
         return [with_value(first, value), *rows[1:]]
 
     return damage
-
-
-def with_value(row: Any, value: bytes) -> Any:
-    """Return a record with another value."""
-    return SimpleNamespace(
-        partition=row.partition, timestamp=row.timestamp, key=row.key, value=value
-    )
 
 
 def of_profiles(change: Callable[[Any, bytes], Rows]) -> Damage:
@@ -323,26 +308,3 @@ def test_what_retention_deleted_is_counted_and_a_log_that_was_cut_cannot_be_prov
     code, said = prove(line)
     assert code == 1
     assert "touchpoints partition 0 begins at offset 3: what came before is gone" in said
-
-
-def forget(line: TheLine, name: str, until: int) -> None:
-    """Delete the first records of partition 0 of a topic, as retention does."""
-    admin = KafkaAdminClient(bootstrap_servers=line.settings.bootstrap)
-    try:
-        admin.delete_records({TopicPartition(line.settings.topic(name), 0): until})
-    finally:
-        admin.close()
-
-
-def write(line: TheLine, rows: dict[str, Rows]) -> None:
-    """Write records to the topics of a line, in their partitions and with their times."""
-    producer = KafkaProducer(bootstrap_servers=line.settings.bootstrap)
-    for name, written in rows.items():
-        assert name in load_topics()
-        for row in written:
-            producer.send(
-                line.settings.topic(name), row.value, row.key, partition=row.partition,
-                timestamp_ms=row.timestamp,
-            )  # fmt: skip
-    producer.flush()
-    producer.close()
