@@ -6,6 +6,7 @@ all be there in what is read later (the topics), and these must all be explained
 last (the touchpoints).
 """
 
+import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Sequence
@@ -32,6 +33,8 @@ from streams.verify_findings import Finding
 SOURCE, CHANGELOG, FACTS = "touchpoints", "profiles-changelog", "facts"
 AT_ONCE = 2_000
 """Touchpoints that are folded, or facts that are asked for, between looks at the topics."""
+LOOKS, PAUSE_SECONDS = 5, 0.5
+"""How often what is missing is looked for again, and how long to wait between."""
 BROKER_TIME = 1  # Kafka's timestamp type LogAppendTime
 
 
@@ -227,13 +230,19 @@ class Trial:
         """
         requests, reader, again = self._requests[name], self._readers[name], Counter[str]()
         await reader.read_the_rest()
-        if missing := {identify(each) for each in requests.missing()}:
+        since = reader.end
+        for look in range(LOOKS):
+            missing = {identify(each) for each in requests.missing()}
+            if not missing:
+                break
+            await asyncio.sleep(look and PAUSE_SECONDS)
             begin, end = await self._reach(name)
             if begin > reader.begin:  # retention has taken something before it was read
                 requests.kept_from = await self._kept_from(name, begin, end)
-            async for found in self._read(name, reader.end, end):
+            async for found in self._read(name, since, end):
                 if identify(found.stated) in missing:
                     requests.find(found)
+            since = end
         if strange := requests.strange():
             async for found in self._read(name, reader.begin, reader.end):
                 if (key := identify(found.stated)) in strange:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 from orchestra import await_lag
-from proving import forget, ordered, with_value, write
+from proving import Rows, forget, ordered, with_value, write
 from the_line import TheLine, the_line
 from workload import DAY, START, touches
 
@@ -110,21 +111,61 @@ def test_retention_may_delete_meanwhile(
     assert proof.partitions[0].forgotten == sum(row.offset < half for row in there)
 
 
-@pytest.mark.parametrize("broken", ["profile", "ledger"])
-def test_a_damaged_changelog_is_one_plain_error(
-    line: TheLine, seed: int, topic_prefix: str, tmp_path: Path, broken: str
+def test_a_transaction_may_end_later_on_one_topic_than_on_another(
+    line: TheLine, seed: int, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says where, and what puts it right."""
+    """The changelog has it already; the last facts are there when they are looked for again."""
+    rows = work(line, seed)
+    *early, last = rows["facts"]
+    with the_line(line.settings.bootstrap, f"{topic_prefix}t-", tmp_path / "t") as copy:
+        write(copy, rows | {"facts": early})
+        facts, looks = copy.settings.topic("facts"), 0
+        with KafkaProducer(
+            bootstrap_servers=line.settings.bootstrap, transactional_id=topic_prefix
+        ) as producer:
+            producer.init_transactions()
+            producer.begin_transaction()
+            producer.send(facts, last.value, last.key, partition=0)
+            producer.flush()
+            reach = LogReader.reach
+
+            async def looked(self: LogReader, topic: str, partitions: Any) -> Any:
+                nonlocal looks
+                looks += topic == facts and list(partitions) == [0]
+                if looks == 3:
+                    await asyncio.to_thread(producer.commit_transaction)
+                    looks += 1
+                return await reach(self, topic, partitions)
+
+            monkeypatch.setattr(LogReader, "reach", looked)
+            proof = prove(copy)
+    assert looks > 3
+    assert proof.findings == []
+    assert proof.total().facts == len(rows["facts"])
+
+
+def test_a_damaged_changelog_is_one_plain_error(
+    line: TheLine, seed: int, topic_prefix: str, tmp_path: Path
+) -> None:
+    """It says where, and what puts it right; be it a profile that is torn, or the ledger."""
+    rows = work(line, seed)
+    for broken in ("profile", "ledger"):
+        changelog = [
+            with_value(row, row.value[:-3]) if (row.key == b"") == (broken == "ledger") else row
+            for row in rows["profiles-changelog"]
+        ]
+        with the_line(
+            line.settings.bootstrap, f"{topic_prefix}{broken}-", tmp_path / broken
+        ) as copy:
+            write(copy, rows | {"profiles-changelog": changelog})
+            with pytest.raises(NotProvableError, match=r"0: changelog row of .* puts it right$"):
+                prove(copy)
+
+
+def work(line: TheLine, seed: int) -> dict[str, Rows]:
+    """Return what a healthy line has written, by topic, partition 0 alone."""
     line.publish(touches(seed, 200))
     with line.worker():
         await_lag(line)
     names = ("touchpoints", "facts", "actions.message", "profiles-changelog")
-    rows = {name: [row for row in line.read(name) if row.partition == 0] for name in names}
-    rows["profiles-changelog"] = [
-        with_value(row, row.value[:-3]) if (row.key == b"") == (broken == "ledger") else row
-        for row in rows["profiles-changelog"]
-    ]
-    with the_line(line.settings.bootstrap, f"{topic_prefix}b-", tmp_path / "b") as copy:
-        write(copy, rows)
-        with pytest.raises(NotProvableError, match=r"0: changelog row of .* puts it right$"):
-            prove(copy)
+    return {name: [row for row in line.read(name) if row.partition == 0] for name in names}
