@@ -1,5 +1,6 @@
 """The project's own rules: its names, its pins, its layers, and what an import may do."""
 
+import os
 import re
 import subprocess
 import sys
@@ -141,3 +142,14 @@ def test_the_documents_name_targets_that_exist(page: Path) -> None:
     named = set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", page.read_text(), re.MULTILINE))
 
     assert named <= targets
+
+
+def test_tests_that_share_a_modules_fixture_stay_in_one_process(
+    request: pytest.FixtureRequest,
+) -> None:
+    """Where two processes run the tests, each group of them is known by its name to both."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return  # one process holds them all
+    for item in request.session.items:
+        for mark in item.iter_markers("xdist_group"):
+            assert item.nodeid.endswith(f"@{mark.args[0]}"), "pytest and pytest-xdist do not agree"
