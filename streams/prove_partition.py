@@ -244,9 +244,13 @@ class Trial:
                     requests.find(found)
             since = end
         if strange := requests.strange():
+            others = set[str]()
             async for found in self._read(name, reader.begin, reader.end):
                 if (key := identify(found.stated)) in strange:
                     again[key] += 1
+                    if found.stated != strange[key].stated:
+                        others.add(key)
+            requests.altered += (strange[key] for key in sorted(others))  # a repeat says the same
         return again
 
     async def _reach(self, name: str) -> tuple[int, int]:

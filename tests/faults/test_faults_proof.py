@@ -172,7 +172,7 @@ def test_timers_of_an_idle_line_are_proven(
 def test_a_plain_broker_may_repeat_what_was_requested(
     topic_prefix: str, tmp_path: Path, seed: int
 ) -> None:
-    """Without transactions a record that is there again, under its id, is counted and not wrong."""
+    """Without transactions a record may be there again, under its id, if it says the same."""
     with (
         EmbeddedBroker() as broker,
         the_line(broker.bootstrap, topic_prefix, tmp_path, broker="plain") as line,
@@ -185,8 +185,15 @@ def test_a_plain_broker_may_repeat_what_was_requested(
             for copy in copies:
                 producer.send(copy.topic, copy.value, copy.key, partition=1)
         code, proof = prove(line)
-    assert (code, proof["findings"]) == (0, [])
-    assert (total(proof, "touchpoints"), total(proof, "repeated")) == (500, 3)
+        assert (code, proof["findings"]) == (0, [])
+        assert (total(proof, "touchpoints"), total(proof, "repeated")) == (500, 3)
+        codec = Codec()
+        changed = replace(codec.decode_fact(copies[0].value), rule="another")
+        write(line, {"facts": [with_value(copies[0], codec.encode_fact(changed))]})
+        code, proof = prove(line)
+    assert code == 1
+    (finding,) = proof["findings"]
+    assert "1 facts say something else than the log gives" in finding["what"]
 
 
 Damage = Callable[[Rows], Rows]
