@@ -22,7 +22,16 @@ from schemas.wire import DecodeError
 from streams.log_places import LogReader
 from streams.prove_findings import judge_profiles, judge_requests, judge_unreadable
 from streams.prove_profiles import differences, meet
-from streams.prove_requests import DAY_MS, Found, Reader, Requests, Stated, identify, time_of
+from streams.prove_requests import (
+    CLOCKS_MS,
+    DAY_MS,
+    Found,
+    Reader,
+    Requests,
+    Stated,
+    identify,
+    time_of,
+)
 from streams.replay import NotProvableError, Replay, reigns
 from streams.restore import catch_up, changelog_reader
 from streams.rows import Ledger
@@ -103,7 +112,7 @@ class Trial:
 
         # What the worker has done since the changelog was read, or is about to do.
         behind = await self._fold(replay, following, end, told, sure=False)
-        now = int(time.time() * 1000) if ledger.broker_time else replay.clock
+        now = int(time.time() * 1000) + CLOCKS_MS if ledger.broker_time else replay.clock
         await self._expect(replay, replay.advance(end, now), sure=False)
 
         different = [pair for pair in pairs if not meet(pair, replay.playbook, replay.clock)]

@@ -169,6 +169,7 @@ def test_timers_of_an_idle_line_are_proven(
     assert (total(proof, "touchpoints"), total(proof, "actions")) == (40, 40)
 
 
+@pytest.mark.nightly
 def test_a_plain_broker_may_repeat_what_was_requested(
     topic_prefix: str, tmp_path: Path, seed: int
 ) -> None:

@@ -61,6 +61,7 @@ def test_an_event_from_the_near_future_asks_for_nothing_too_early(line: TheLine)
     assert proof.total().facts >= 20
 
 
+@pytest.mark.nightly
 def test_a_playbook_that_changes_meanwhile_is_named_as_the_cause(
     line: TheLine, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +112,7 @@ def test_retention_may_delete_meanwhile(
     assert proof.partitions[0].forgotten == sum(row.offset < half for row in there)
 
 
+@pytest.mark.nightly
 def test_a_transaction_may_end_later_on_one_topic_than_on_another(
     line: TheLine, seed: int, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
