@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -86,6 +88,17 @@ def test_errors_name_the_cause(arguments: list[str], text: str | None, wanted: s
     result = touchline(*arguments, text=text)
     assert result.exit_code != 0
     assert wanted in f"{result.output}{result.exception}"
+
+
+@pytest.mark.parametrize("form", ["", "--json", "--summary"])
+def test_a_place_that_is_full_is_told_in_one_line(form: str) -> None:
+    """Also where all of it would fit into Python's own buffer."""
+    command = [sys.executable, "-m", "streams", "simulate", STEPS, *form.split()]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "no more can be written (No space left on device): make room" in done.stderr
 
 
 def said_by(

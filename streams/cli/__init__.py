@@ -13,7 +13,7 @@ from streams.cli.export import export
 from streams.cli.funnel import funnel
 from streams.cli.letters import dead_letters
 from streams.cli.live import live
-from streams.cli.output import EXPECTED, fail
+from streams.cli.output import EXPECTED, FULL, fail
 from streams.cli.playbook import playbook
 from streams.cli.profiles import profiles
 from streams.cli.prove import prove
@@ -75,6 +75,12 @@ for command in (
 def main() -> None:
     """Run the command; turn the errors that a user can mend into one line and exit code 1."""
     try:
-        sys.exit(cli(standalone_mode=False))
+        code = cli(standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code)
     except (click.ClickException, click.Abort, *EXPECTED) as error:
+        sys.exit(fail(error))
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
         sys.exit(fail(error))

@@ -1,5 +1,6 @@
 """How the commands speak: people read stderr and tables, machines read stdout and ``--json``."""
 
+import errno
 import json
 import os
 import sys
@@ -47,6 +48,9 @@ EXPECTED = (
     NotADirectoryError,
     PermissionError,
 )
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says of a place that takes no more."""
 
 out = Console()
 err = Console(stderr=True)
@@ -124,6 +128,8 @@ def fail(error: BaseException) -> int:
         told = "stopped"
     else:
         told = _of_file(error) if isinstance(error, OSError) and error.filename else str(error)
+        if isinstance(error, OSError) and error.errno in FULL:
+            told = f"no more can be written ({error.strerror}): make room, or name another place"
     click.echo(f"touchline: {told}", err=True)
     return 1
 
