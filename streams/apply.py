@@ -21,13 +21,12 @@ from streams.delivery import Delivery
 from streams.faust_fetching import Batch, Reach
 from streams.metrics import WorkerMetrics
 from streams.outbox import Row
-from streams.rows import Ledger, to_rows
+from streams.rows import BROKER_TIME, Ledger, to_rows
 from streams.settings import Settings
 from streams.table import Shard
 
 TIMERS_AT_ONCE = 2_000
 """People whose timers fire in one batch, besides those whom its records are of."""
-BROKER_TIME = 1  # Kafka's timestamp type LogAppendTime
 
 
 class BatchApplier:

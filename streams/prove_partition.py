@@ -34,7 +34,7 @@ from streams.prove_requests import (
 )
 from streams.replay import NotProvableError, Replay, reigns
 from streams.restore import catch_up, changelog_reader
-from streams.rows import Ledger
+from streams.rows import BROKER_TIME, Ledger
 from streams.settings import Settings
 from streams.store import Contents, MemoryStore
 from streams.verify_findings import Finding
@@ -44,7 +44,6 @@ AT_ONCE = 2_000
 """Touchpoints that are folded, or facts that are asked for, between looks at the topics."""
 LOOKS, PAUSE_SECONDS = 5, 0.5
 """How often what is missing is looked for again, and how long to wait between."""
-BROKER_TIME = 1  # Kafka's timestamp type LogAppendTime
 
 
 class Proven(NamedTuple):

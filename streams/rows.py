@@ -30,6 +30,7 @@ from schemas.profile import Profile, decode, encode
 LEDGER_KEY = b""
 OWN_KEYS = b"\xff"
 BLOCK_KEY = OWN_KEYS + b"aggregates"
+BROKER_TIME = 1  # Kafka's timestamp type LogAppendTime
 NEVER = -1
 """The due time of one who waits for nothing."""
 TENURES = 100
